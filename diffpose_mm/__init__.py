@@ -1,0 +1,11 @@
+"""DiffPose for MMPose: video pose estimation as conditional heatmap diffusion.
+
+Importing the package registers its codec, datasets, hooks, metrics, models, transforms and
+visualizers in mmpose's registries, so ``custom_imports=dict(imports=['diffpose_mm'])`` in a
+config is all that MMPose needs.
+"""
+
+from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: F401
+from .version import __version__
+
+__all__ = ['__version__']

@@ -1,0 +1,12 @@
+"""Models: STRL neck, pose decoder with LMSFI, diffusion head, clip estimator."""
+
+from .data_preprocessor import ClipDataPreprocessor
+from .diffpose_head import DiffPoseHead
+from .pose_decoder import LookupInteraction, PoseDecoder
+from .pose_estimator import TopdownClipEstimator
+from .spatiotemporal_neck import SpatioTemporalNeck
+
+__all__ = [
+    'ClipDataPreprocessor', 'DiffPoseHead', 'LookupInteraction', 'PoseDecoder',
+    'SpatioTemporalNeck', 'TopdownClipEstimator'
+]

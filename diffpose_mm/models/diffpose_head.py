@@ -1,0 +1,265 @@
+"""DiffPose head: where diffusion, pose decoder and codec meet (paper sections 3.2 and 3.3)."""
+
+import hashlib
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.evaluation.functional import pose_pck_accuracy
+from mmpose.models.heads.base_head import BaseHead
+from mmpose.registry import KEYPOINT_CODECS, MODELS
+from mmpose.utils.tensor_utils import to_numpy
+from mmpose.utils.typing import ConfigType, InstanceList, OptConfigType, SampleList
+from torch import Tensor
+
+from ..diffusion import NoiseSchedule, ddim_sample
+from .pose_decoder import PreparedScale
+
+TEST_CFG = dict(
+    sampling_steps=4, num_hypotheses=1, eta=0.0, flip_test=False, seed=0, output_heatmaps=False)
+
+Features = Union[Tuple[Tensor], List[Tuple[Tensor]]]
+
+
+@MODELS.register_module()
+class DiffPoseHead(BaseHead):
+    """Keypoint heatmaps by conditional diffusion.
+
+    Training adds noise to the heatmaps of the keyframe at a step drawn for each sample and
+    regresses them back. Testing starts from Gaussian noise and runs DDIM; the heatmaps of
+    ``num_hypotheses`` independent noises are averaged (averaging is a choice of this project;
+    the paper says that it combines several estimates).
+
+    What ``test_cfg`` of the model says, all of it open to change at test time:
+
+    - ``sampling_steps`` (int): S decoder calls for a hypothesis. Defaults to 4.
+    - ``num_hypotheses`` (int): N. Defaults to 1.
+    - ``eta`` (float): 0 is deterministic DDIM, 1 has DDPM's variance. Defaults to 0.
+    - ``flip_test`` (bool): Average x̂0 of the clip and of its mirror image in every step.
+    - ``seed`` (int): Of the noise. A sample's noise depends on this seed, on what identifies the
+      sample (image and annotation) and on the number of the hypothesis, and on nothing else.
+    - ``output_heatmaps`` (bool): Keep the mean heatmaps in ``pred_fields``.
+
+    Args:
+        in_channels (int): Channels of the neck's feature 𝔽.
+        out_channels (int): Number of keypoints K.
+        pose_decoder (dict): Config of the :class:`PoseDecoder`; ``in_channels`` and
+            ``num_keypoints`` are filled in.
+        schedule (dict): Arguments of :class:`NoiseSchedule`. Defaults to 1000 cosine steps.
+        noise_draws (int): Pairs of step and noise drawn for a sample in training. All share one
+            pass of backbone and neck. Defaults to 1, as in the paper.
+        loss (dict): Loss on heatmaps; it is given keypoint weights. Defaults to plain MSE.
+        decoder (dict): Config of the codec, :class:`DiffusionHeatmap`.
+        init_cfg (dict, optional): mmengine's initialisation config.
+
+    Raises:
+        ValueError: No codec is given; 𝔽 does not fit the codec's ``heatmap_size``; a field of
+            ``test_cfg`` is out of range.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 out_channels: int,
+                 pose_decoder: ConfigType,
+                 schedule: Optional[dict] = None,
+                 noise_draws: int = 1,
+                 loss: Optional[ConfigType] = None,
+                 decoder: OptConfigType = None,
+                 init_cfg: OptConfigType = None):
+        super().__init__(init_cfg)
+        if decoder is None:
+            raise ValueError("DiffPoseHead needs decoder=dict(type='DiffusionHeatmap', ...)")
+        if noise_draws < 1:
+            raise ValueError(f'DiffPoseHead: noise_draws must be at least 1, got {noise_draws}')
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.noise_draws = noise_draws
+        self.decoder = KEYPOINT_CODECS.build(decoder)
+        self.schedule = NoiseSchedule(**(schedule or {}))
+        self.loss_module = MODELS.build(
+            loss or dict(type='KeypointMSELoss', use_target_weight=True))
+        self.pose_decoder = MODELS.build(
+            dict(pose_decoder, in_channels=in_channels, num_keypoints=out_channels))
+
+    def check_test_cfg(self, test_cfg: Dict) -> dict:
+        """Fill in defaults and check the ranges; returns the fields this head reads."""
+        cfg = {field: test_cfg.get(field, default) for field, default in TEST_CFG.items()}
+        steps, limit = cfg['sampling_steps'], self.schedule.num_steps
+        if not isinstance(steps, int) or not 1 <= steps <= limit:
+            raise ValueError(
+                f'model.test_cfg.sampling_steps must be an integer from 1 to {limit}, the steps '
+                f'of the diffusion that was trained, got {steps!r}')
+        if not isinstance(cfg['num_hypotheses'], int) or cfg['num_hypotheses'] < 1:
+            raise ValueError(
+                'model.test_cfg.num_hypotheses must be an integer of at least 1, got '
+                f'{cfg["num_hypotheses"]!r}')
+        if not 0 <= cfg['eta'] <= 1:
+            raise ValueError(f'model.test_cfg.eta must lie in [0, 1], got {cfg["eta"]!r}')
+        return cfg
+
+    def _feature(self, feats: Tuple[Tensor]) -> Tensor:
+        """Take 𝔽 of a feature tuple and check that the heatmap is four times as large."""
+        feature = feats[-1]
+        width, height = self.decoder.heatmap_size
+        if tuple(feature.shape[2:]) != (height / 4, width / 4):
+            raise ValueError(
+                f'The codec has heatmap_size={(int(width), int(height))} (w, h), but the feature '
+                f'is {(feature.shape[3], feature.shape[2])} and heatmaps are four times as large '
+                'as the feature: set heatmap_size to the input size over a quarter of the '
+                "backbone's stride (stride 16: a quarter of the input)")
+        return feature
+
+    def forward(self, feats: Tuple[Tensor]) -> Tensor:
+        """Deterministic heatmaps (N, K, 4H, 4W): one step from zero noise, for FLOP counters."""
+        feature = self._feature(feats)
+        width, height = self.decoder.heatmap_size
+        noise = feature.new_zeros(feature.shape[0], self.out_channels, int(height), int(width))
+        t = torch.full((len(noise), ), self.schedule.num_steps - 1, device=noise.device)
+        return self.pose_decoder(noise, feature, t)
+
+    def loss(self,
+             feats: Tuple[Tensor],
+             batch_data_samples: SampleList,
+             train_cfg: OptConfigType = None) -> dict:
+        """Loss ‖x̂0 − x0‖² at a uniformly drawn step (paper section 3.3).
+
+        Args:
+            feats (tuple[Tensor]): The last one is 𝔽, (N, C, H, W).
+            batch_data_samples (list[PoseDataSample]): With ``gt_fields.heatmaps`` (K, 4H, 4W)
+                and ``gt_instance_labels.keypoint_weights`` (1, K).
+            train_cfg (dict, optional): ``compute_acc`` (bool) turns off ``acc_pose``.
+
+        Returns:
+            dict: ``loss_kpt`` and ``acc_pose``, the share of joints within 0.05 of the heatmap
+            size, over the drawn steps.
+        """
+        feature = self._feature(feats)
+        heatmaps = torch.stack([d.gt_fields.heatmaps for d in batch_data_samples])
+        weights = torch.cat([d.gt_instance_labels.keypoint_weights for d in batch_data_samples])
+        heatmaps = heatmaps.to(feature.device).repeat_interleave(self.noise_draws, dim=0)
+        weights = weights.to(feature.device).repeat_interleave(self.noise_draws, dim=0)
+
+        x0 = self.decoder.to_signal(heatmaps)
+        t = torch.randint(self.schedule.num_steps, (len(x0), ), device=x0.device)
+        x_t = self.schedule.add_noise(x0, torch.randn_like(x0), t)
+        predicted = self.pose_decoder(x_t, feature, t)
+
+        losses = dict(loss_kpt=self.loss_module(predicted, heatmaps, weights))
+        if (train_cfg or {}).get('compute_acc', True):
+            _, accuracy, _ = pose_pck_accuracy(
+                output=to_numpy(predicted.float()),
+                target=to_numpy(heatmaps),
+                mask=to_numpy(weights) > 0)
+            losses.update(acc_pose=torch.tensor(float(accuracy), device=feature.device))
+        return losses
+
+    def predict(self,
+                feats: Features,
+                batch_data_samples: SampleList,
+                test_cfg: OptConfigType = None) -> Union[InstanceList, Tuple]:
+        """Sample N hypotheses a sample, all in one batch, and decode them.
+
+        Args:
+            feats (tuple[Tensor] | list[tuple[Tensor]]): The features, or with ``flip_test``
+                those of the clip and those of its mirror image.
+            batch_data_samples (list[PoseDataSample]): Their metainfo identifies the samples.
+            test_cfg (dict, optional): See the class.
+
+        Returns:
+            list[InstanceData]: One for each sample, in input pixels: ``keypoints`` (1, K, 2),
+            ``keypoint_scores`` (1, K), ``keypoint_std`` (1, K, 2), and for more than one
+            hypothesis ``hypotheses`` (1, N, K, 2) and ``hypothesis_scores`` (1, N, K). With
+            ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps.
+        """
+        cfg = self.check_test_cfg(test_cfg or {})
+        heatmaps = self.sample(feats, batch_data_samples, cfg)
+
+        predictions = []
+        for sample_heatmaps in to_numpy(heatmaps):
+            decoded = self.decoder.decode_hypotheses(sample_heatmaps)
+            if cfg['num_hypotheses'] == 1:
+                decoded = {k: v for k, v in decoded.items() if not k.startswith('hypothes')}
+            predictions.append(InstanceData(**decoded))
+        if cfg['output_heatmaps']:
+            return predictions, [PixelData(heatmaps=h) for h in heatmaps.mean(dim=1)]
+        return predictions
+
+    def sample(self,
+               feats: Features,
+               batch_data_samples: SampleList,
+               cfg: Dict,
+               callback: Optional[Callable] = None) -> Tensor:
+        """Run DDIM from noise for every hypothesis of every sample.
+
+        Args:
+            feats: As in :meth:`predict`.
+            batch_data_samples (list[PoseDataSample]): N samples.
+            cfg (dict): From :meth:`check_test_cfg`.
+            callback (callable, optional): ``callback(i, t, x_t, x0)`` after each step, signals of
+                shape (N*R, K, 4H, 4W).
+
+        Returns:
+            Tensor: Heatmaps in [0, 1], (N, R, K, 4H, 4W), float32.
+        """
+        mirrored = cfg['flip_test']
+        features = [self._feature(f) for f in (feats if mirrored else [feats])]
+        prepared = [self.pose_decoder.prepare(f) for f in features]
+        swap = list(batch_data_samples[0].metainfo['flip_indices']) if mirrored else None
+        hypotheses = cfg['num_hypotheses']
+        width, height = (int(s) for s in self.decoder.heatmap_size)
+        shape = (self.out_channels, height, width)
+
+        generators = [
+            generator for sample in batch_data_samples
+            for generator in noise_generators(sample.metainfo, cfg['seed'], hypotheses)
+        ]
+        noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
+        noise = noise.to(features[0].device)
+
+        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+            heatmaps = self._denoise_heatmaps(x_t, t, prepared, swap)
+            return self.decoder.to_signal(heatmaps)
+
+        signal = ddim_sample(
+            denoise,
+            noise,
+            self.schedule,
+            cfg['sampling_steps'],
+            eta=cfg['eta'],
+            clip=self.decoder.signal_scale,
+            generator=generators,
+            callback=callback)
+        heatmaps = self.decoder.to_heatmap(signal.float())
+        return heatmaps.unflatten(0, (len(batch_data_samples), hypotheses))
+
+    def _denoise_heatmaps(self, x_t: Tensor, t: Tensor, prepared: List[List[PreparedScale]],
+                          swap: Optional[Sequence[int]]) -> Tensor:
+        heatmaps = self.pose_decoder.denoise(x_t, t, prepared[0])
+        if swap is not None:
+            # One chain sees both views: its mirror image is denoised and mirrored back.
+            mirror = self.pose_decoder.denoise(x_t[:, swap].flip(-1), t, prepared[1])
+            heatmaps = 0.5 * (heatmaps + mirror[:, swap].flip(-1))
+        return heatmaps
+
+
+def noise_generators(metainfo: Dict, seed: int, count: int) -> List[torch.Generator]:
+    """Generators of a sample's hypotheses, the same in any batch, order and process.
+
+    Args:
+        metainfo (dict): Of the sample. ``img_id`` (else ``img_path``) and ``id`` identify it;
+            without ``id``, the place of the crop does.
+        seed (int): ``test_cfg.seed``.
+        count (int): Number of hypotheses.
+
+    Returns:
+        list[torch.Generator]: ``count`` CPU generators. Number n does not depend on ``count``.
+    """
+    image = metainfo.get('img_id', metainfo.get('img_path'))
+    instance = metainfo.get('id')
+    if instance is None:
+        instance = [round(float(v), 3) for v in metainfo.get('input_center', ())]
+    generators = []
+    for hypothesis in range(count):
+        digest = hashlib.sha256(repr((seed, image, instance, hypothesis)).encode()).digest()
+        generators.append(torch.Generator().manual_seed(int.from_bytes(digest[:8], 'big') >> 1))
+    return generators

@@ -1,0 +1,100 @@
+"""Top-down estimator of clips: fold time into the batch for the backbone, unfold for the neck."""
+
+from typing import Optional, Tuple
+
+import torch
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.registry import MODELS
+from mmpose.utils.typing import InstanceList, PixelDataList, SampleList
+from torch import Tensor
+
+LENGTHS = ('keypoint_std', )
+POINTS = ('hypotheses', )
+
+
+@MODELS.register_module()
+class TopdownClipEstimator(TopdownPoseEstimator):
+    """mmpose's :class:`TopdownPoseEstimator` for clips of T frames of one person.
+
+    Any mmpose or mmpretrain backbone serves: it sees (N*T, 3, h, w). The neck receives the
+    last feature as (N, T, C, H, W) and returns (N, C, H, W), so that head, codec, metric and
+    visualizer are those of an ordinary top-down model. Without a neck T must be 1.
+
+    Predictions beside the keypoints are mapped to image pixels as well: ``hypotheses``
+    (1, N, K, 2) like keypoints and ``keypoint_std`` (1, K, 2) as lengths.
+
+    Args and errors are those of :class:`TopdownPoseEstimator`.
+
+    Raises:
+        ValueError: The codec's ``heatmap_size`` is not four times the neck's ``feature_size``;
+            a field of ``test_cfg`` is out of range; the inputs are not clips; there are T > 1
+            frames and no neck.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        feature_size = getattr(getattr(self, 'neck', None), 'feature_size', None)
+        heatmap_size = getattr(getattr(self.head, 'decoder', None), 'heatmap_size', None)
+        if feature_size is not None and heatmap_size is not None:
+            expected = tuple(4 * int(s) for s in feature_size)
+            if tuple(int(s) for s in heatmap_size) != expected:
+                raise ValueError(
+                    f"The codec's heatmap_size={tuple(int(s) for s in heatmap_size)} (w, h) is "
+                    f"not four times the neck's feature_size={tuple(feature_size)}: for this "
+                    f'backbone set heatmap_size={expected}, or correct feature_size to the input '
+                    'size over the stride of the backbone')
+        if hasattr(self.head, 'check_test_cfg'):
+            self.head.check_test_cfg(self.test_cfg)
+
+    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor]:
+        """Features of a batch of clips.
+
+        Args:
+            inputs (Tensor): (N, T, 3, h, w).
+
+        Returns:
+            tuple[Tensor]: One feature, (N, C, H, W).
+        """
+        if inputs.dim() != 5:
+            raise ValueError(
+                f'TopdownClipEstimator expects clips (N, T, 3, h, w), got {tuple(inputs.shape)}: '
+                'load frames with LoadClip and use ClipDataPreprocessor')
+        batch, frames = inputs.shape[:2]
+        # Convolutional backbones are faster in this layout, on CPU and with AMP; others do not care.
+        images = inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        feature = self.backbone(images)
+        feature = feature[-1] if isinstance(feature, (tuple, list)) else feature
+        feature = feature.unflatten(0, (batch, frames))
+        if self.with_neck:
+            return (self.neck(feature), )
+        if frames != 1:
+            raise ValueError(
+                f'The clip has {frames} frames and the model no neck to merge them: add '
+                "neck=dict(type='SpatioTemporalNeck', ...) or set frame_offsets=(0,)")
+        return (feature[:, 0], )
+
+    def add_pred_to_datasample(self, batch_pred_instances: InstanceList,
+                               batch_pred_fields: Optional[PixelDataList],
+                               batch_data_samples: SampleList) -> SampleList:
+        """Map predictions to image pixels and put them into the data samples."""
+        for instances, sample in zip(batch_pred_instances, batch_data_samples):
+            meta = sample.metainfo
+            ratio = meta['input_scale'] / meta['input_size']
+            for field in LENGTHS:
+                if field in instances:
+                    instances.set_field(instances.get(field) * ratio, field)
+            origin = meta['input_center'] - 0.5 * meta['input_scale']
+            for field in POINTS:
+                if field in instances:
+                    instances.set_field(instances.get(field) * ratio + origin, field)
+        results = super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields,
+                                                 batch_data_samples)
+        indices = self.test_cfg.get('output_keypoint_indices', None)
+        if indices is not None:
+            # The base class selects among fields named keypoint*, with joints second.
+            for sample in results:
+                instances = sample.pred_instances
+                for field in ('hypotheses', 'hypothesis_scores'):
+                    if field in instances:
+                        instances.set_field(instances.get(field)[:, :, indices], field)
+        return results
