@@ -21,6 +21,6 @@ if __name__ == '__main__':
     if '--devices' in sys.argv:
         print(devices())
     else:
-        for name in ('mmcv.ops', 'mmpose.apis', 'mmdet.apis', 'mmpretrain', 'mim', 'xtcocotools.coco'):
+        for name in ('mmcv.ops', 'mmpose.apis', 'mmdet.apis', 'mmpretrain', 'mim', 'xtcocotools'):
             importlib.import_module(name)
             print('imported', name)
