@@ -1,0 +1,16 @@
+"""Transforms of clips; those of mmpose that warp all frames alike are used as they are."""
+
+from .clip_augment import ClipCoarseDropout, ClipPhotometricDistortion, ClipRandomFlip
+from .load_clip import FrameCache, LoadClip, damage_of
+from .pack_clip import CLIP_META_KEYS, PackClipInputs
+
+__all__ = [
+    'CLIP_META_KEYS',
+    'ClipCoarseDropout',
+    'ClipPhotometricDistortion',
+    'ClipRandomFlip',
+    'FrameCache',
+    'LoadClip',
+    'PackClipInputs',
+    'damage_of',
+]
