@@ -1,5 +1,6 @@
 """Models: STRL neck, pose decoder with LMSFI, diffusion head, clip estimator."""
 
+from .clip_vision_transformer import ClipVisionTransformer
 from .data_preprocessor import ClipDataPreprocessor
 from .diffpose_head import DiffPoseHead
 from .pose_decoder import LookupInteraction, PoseDecoder
@@ -7,6 +8,6 @@ from .pose_estimator import TopdownClipEstimator
 from .spatiotemporal_neck import SpatioTemporalNeck
 
 __all__ = [
-    'ClipDataPreprocessor', 'DiffPoseHead', 'LookupInteraction', 'PoseDecoder',
-    'SpatioTemporalNeck', 'TopdownClipEstimator'
+    'ClipDataPreprocessor', 'ClipVisionTransformer', 'DiffPoseHead', 'LookupInteraction',
+    'PoseDecoder', 'SpatioTemporalNeck', 'TopdownClipEstimator'
 ]

@@ -1,0 +1,26 @@
+"""What every experiment shares: logging, checkpoints, averaged weights, drawing."""
+
+_base_ = ['mmpose::_base_/default_runtime.py']
+
+custom_imports = dict(imports=['diffpose_mm'], allow_failed_imports=False)
+
+default_hooks = dict(
+    checkpoint=dict(save_best='posetrack/AP', rule='greater', max_keep_ckpts=2),
+    visualization=dict(type='PoseVisualizationHook', enable=False),
+)
+custom_hooks = [
+    dict(type='SyncBuffersHook'),
+    dict(type='ClipStatsHook'),
+    # The average follows closely at first, so that a short run is not left with its random start.
+    dict(
+        type='EMAHook',
+        ema_type='MomentumAnnealingEMA',
+        momentum=0.0005,
+        gamma=100,
+        update_buffers=True,
+    ),
+]
+
+visualizer = dict(type='ClipPoseVisualizer', name='visualizer')
+
+randomness = dict(seed=0)

@@ -1,0 +1,15 @@
+"""The single-frame baseline on PoseTrack18: an ordinary heatmap head on the keyframe alone.
+
+Only the clip is another than in ``strl_posetrack18.py``: it has one frame. The neck stays, so that
+what the two differ by is time and not depth. Without it (``--cfg-options model.neck=None
+model.head.in_channels=768``) this is ViTPose.
+"""
+
+_base_ = ['strl_posetrack18.py']
+
+frame_offsets = (0,)
+
+model = dict(neck=dict(num_frames=1))
+train_dataloader = dict(dataset=dict(frame_offsets=frame_offsets))
+val_dataloader = dict(dataset=dict(frame_offsets=frame_offsets))
+test_dataloader = val_dataloader

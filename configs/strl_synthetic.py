@@ -1,0 +1,20 @@
+"""The temporal baseline on the synthetic PoseTrack: STRL and an ordinary heatmap head.
+
+Only the head is another than in ``diffpose_synthetic.py``.
+"""
+
+_base_ = ['diffpose_synthetic.py']
+
+model = dict(
+    head=dict(
+        _delete_=True,
+        type='HeatmapHead',
+        in_channels=128,
+        out_channels=17,
+        deconv_out_channels=(128, 128),
+        deconv_kernel_sizes=(4, 4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=_base_.codec,
+    ),
+    test_cfg=dict(_delete_=True, flip_test=True, flip_mode='heatmap', shift_heatmap=False),
+)

@@ -1,0 +1,167 @@
+"""Checkpoints: read safely, and compared with the model before a run starts.
+
+torch >= 2.6 unpickles checkpoints with ``weights_only=True`` and refuses every type that it does
+not know. mmengine's own training checkpoints hold log histories and numpy scalars, so they cannot
+be read back unless exactly these types are allowed. :func:`register_safe_globals` does that; a
+checkpoint can still not run code.
+"""
+
+import os.path as osp
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
+
+BUFFER_STATISTICS = ('min', 'max', 'mean', 'current')
+NUMPY_KINDS = (
+    'bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64'.split()
+)
+SHOWN_KEYS = 5
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint is missing, unreadable, or not one of the model it is meant for."""
+
+
+def _buffer_statistic(owner: type, name: str) -> Callable:
+    """Stand in for ``getattr`` in a checkpoint: a statistic of HistoryBuffer and nothing else.
+
+    mmengine pickles ``HistoryBuffer.mean`` and its like by reference, which pickle writes as a call
+    of ``getattr``. The real ``getattr`` would open a way to any attribute, so this narrow one is
+    allowed under its name.
+    """
+    if owner is HistoryBuffer and name in BUFFER_STATISTICS:
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(f'a checkpoint may not read the attribute {name!r} of {owner!r}')
+
+
+def register_safe_globals() -> None:
+    """Allow the types of mmengine's training checkpoints under ``torch.load(weights_only=True)``.
+
+    These are log histories, numpy arrays, numpy scalars and their dtypes. The numpy names are
+    registered for numpy 1 and numpy 2 alike, so that a checkpoint written beside one of them can be
+    read beside the other.
+    """
+    reconstruct, scalar = np.ndarray([]).__reduce__()[0], np.float64(0).__reduce__()[0]
+    allowed: list = [
+        HistoryBuffer,
+        np.ndarray,
+        np.dtype,
+        (_buffer_statistic, 'builtins.getattr'),
+    ]
+    for core in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        allowed += [(reconstruct, f'{core}._reconstruct'), (scalar, f'{core}.scalar')]
+    allowed += {type(np.dtype(kind)) for kind in NUMPY_KINDS}
+    torch.serialization.add_safe_globals(allowed)
+
+
+def read_checkpoint(path: str) -> dict:
+    """Read a checkpoint onto the CPU with ``weights_only`` on.
+
+    Args:
+        path: A file, or an address that mmengine can load (``https://``, ``s3://``, ...).
+
+    Returns:
+        The checkpoint, with the weights under ``state_dict`` (a bare state dict is wrapped).
+
+    Raises:
+        CheckpointError: If the file is missing, empty or cut short, has no weights, or holds types
+            that are not allowed.
+    """
+    where = f'checkpoint {path}'
+    if '://' not in path:
+        if not osp.isfile(path):
+            raise CheckpointError(f'{where} does not exist; check the path, or train first')
+        where += f' ({osp.getsize(path):,} bytes)'
+    try:
+        checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
+    except pickle.UnpicklingError as error:
+        reason = str(error)
+        if 'may not read' in reason or 'Unsupported global' in reason:
+            found = reason.partition('GLOBAL ')[2].partition(' ')[0] or 'builtins.getattr'
+            raise CheckpointError(
+                f'{where} holds {found}, which is not plain weights, and is refused because '
+                'unpickling it could run code; save the weights alone, or allow the type with '
+                'torch.serialization.add_safe_globals if you trust it'
+            ) from error
+        raise CheckpointError(
+            f'{where} is not a checkpoint: it is cut short or was not written by torch.save; copy '
+            'or download it again'
+        ) from error
+    except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f'{where} cannot be read, probably because it is cut short; copy or download it again, '
+            f'or take an earlier epoch ({reason})'
+        ) from error
+    if not isinstance(checkpoint, dict) or not checkpoint:
+        raise CheckpointError(f'{where} holds {type(checkpoint).__name__}, not a dict of weights')
+    if 'state_dict' not in checkpoint:
+        if not all(torch.is_tensor(value) for value in checkpoint.values()):
+            keys = sorted(map(str, checkpoint))[:SHOWN_KEYS]
+            raise CheckpointError(f'{where} has no "state_dict"; its first keys are {keys}')
+        checkpoint = dict(state_dict=checkpoint)
+    return checkpoint
+
+
+def check_checkpoint(model: torch.nn.Module, path: str, resume: bool = False) -> None:
+    """Raise unless a checkpoint is one of this model's architecture.
+
+    What the model itself adapts at load, such as position embeddings of another input size, is not
+    a difference. As a side effect the weights are loaded into ``model``.
+
+    Args:
+        model: The model the checkpoint is meant for.
+        path: See :func:`read_checkpoint`.
+        resume: Also require what training needs to go on (optimiser state and epoch).
+
+    Raises:
+        CheckpointError: With the first differing keys and shapes, and what to do.
+    """
+    checkpoint = read_checkpoint(path)
+    if resume and not {'optimizer', 'meta', 'message_hub'} <= checkpoint.keys():
+        raise CheckpointError(
+            f'checkpoint {path} holds weights only and training cannot be resumed from it; start '
+            f'from its weights with --cfg-options load_from={path}'
+        )
+    weights = {
+        key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()
+    }
+    model = getattr(model, 'module', model)
+    own = model.state_dict()
+    message = ''
+    try:
+        model.load_state_dict(dict(weights), strict=False)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        message = str(error)
+
+    missing = [
+        f'{key} {tuple(value.shape)}'
+        for key, value in own.items()
+        if key not in weights and not key.endswith('num_batches_tracked')
+    ]
+    unexpected = [f'{key} {tuple(value.shape)}' for key, value in weights.items() if key not in own]
+    reshaped = [
+        f'{key} {tuple(weights[key].shape)} in the checkpoint, {tuple(value.shape)} in the model'
+        for key, value in own.items()
+        if f'size mismatch for {key}:' in message
+    ]
+    lines = []
+    for title, keys in (
+        ('only in the model', missing),
+        ('only in the checkpoint', unexpected),
+        ('of another shape', reshaped),
+    ):
+        if keys:
+            more = '; ...' if len(keys) > SHOWN_KEYS else ''
+            lines.append(f'\n  {title} ({len(keys)}): ' + '; '.join(keys[:SHOWN_KEYS]) + more)
+    if message and not reshaped:
+        lines.append('\n  ' + message.strip().splitlines()[-1].strip())
+    if lines:
+        raise CheckpointError(
+            f'checkpoint {path} is of another architecture than the model of this config; use the '
+            'config that it was trained with (a copy stands in its work directory)' + ''.join(lines)
+        )

@@ -1,0 +1,149 @@
+"""What the command line tools share: options, reading of configs, errors in one line."""
+
+import argparse
+import os
+import os.path as osp
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.config import Config, ConfigDict, DictAction
+
+from .checkpoint import CheckpointError
+
+DATA_FIELDS = (
+    'data_root',
+    'train_dataloader',
+    'val_dataloader',
+    'test_dataloader',
+    'val_evaluator',
+    'test_evaluator',
+)
+USER_ERRORS = (CheckpointError, OSError, ValueError, TypeError, KeyError, AssertionError)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing have in common."""
+    parser.add_argument(
+        '--work-dir', help='folder for logs and results (default: work_dirs/<name of the config>)'
+    )
+    parser.add_argument(
+        '--data-root', help='use this folder wherever the config uses its own data_root'
+    )
+    parser.add_argument('--show-dir', help='write drawn predictions to this folder')
+    parser.add_argument('--show', action='store_true', help='show drawn predictions in a window')
+    parser.add_argument(
+        '--interval', type=int, default=1, help='draw every n-th batch (validation)'
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=1, help='seconds that a window stays open'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='values that replace those of the config, as key=value, for example '
+        'model.test_cfg.sampling_steps=10; lists as key="[a,b]"',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='job launcher',
+    )
+    # torch.distributed.launch passes either spelling, depending on its version.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='set by the launcher'
+    )
+    parser.add_argument(
+        '--traceback', action='store_true', help='show where in the code an error was raised'
+    )
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read ``args.config`` and merge the common options into it.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+    """
+    if not osp.isfile(args.config):
+        raise FileNotFoundError(
+            f'config {args.config} does not exist in {os.getcwd()}; give a path, or to '
+            '`mim train diffpose_mm` and `mim test diffpose_mm` the name of a config of the package'
+        )
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+    if args.data_root is not None:
+        set_data_root(cfg, args.data_root)
+    if args.show or args.show_dir is not None:
+        hook = cfg.default_hooks.get('visualization')
+        if hook is None:
+            raise ValueError('--show and --show-dir need default_hooks.visualization in the config')
+        # The hook joins a relative folder to itself at every batch.
+        out_dir = None if args.show_dir is None else osp.abspath(args.show_dir)
+        hook.update(
+            enable=True,
+            show=args.show,
+            wait_time=args.wait_time,
+            out_dir=out_dir,
+            interval=args.interval,
+        )
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def set_data_root(cfg: Config, data_root: str) -> None:
+    """Replace the config's ``data_root`` in every data loader and evaluator, in place.
+
+    Paths are written out when a config is read, so that a new ``data_root`` alone would change none
+    of them.
+
+    Args:
+        cfg: A config with a ``data_root``.
+        data_root: The folder to use instead.
+
+    Raises:
+        ValueError: If the config has no ``data_root``.
+    """
+    old = cfg.get('data_root')
+    if not old:
+        raise ValueError(f'config {cfg.filename} has no data_root that --data-root could replace')
+    stem, new = old.rstrip('/'), data_root.rstrip('/')
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, str) and (value == stem or value.startswith(stem + '/')):
+            return new + value[len(stem) :]
+        if isinstance(value, dict):
+            for key in value:
+                value[key] = moved(value[key])
+        elif isinstance(value, (list, tuple)):
+            return type(value)(moved(item) for item in value)
+        return value
+
+    for name in DATA_FIELDS:
+        if cfg.get(name) is not None:
+            value = moved(cfg[name])
+            cfg[name] = ConfigDict(value) if isinstance(value, dict) else value
+
+
+@contextmanager
+def one_line_errors(traceback: bool) -> Iterator[None]:
+    """Turn what the user can mend (:data:`USER_ERRORS`) into one message and exit status 1.
+
+    Args:
+        traceback: Let the exception through as it is.
+    """
+    try:
+        yield
+    except USER_ERRORS as error:
+        if traceback:
+            raise
+        message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        raise SystemExit(f'error: {message or type(error).__name__}') from error

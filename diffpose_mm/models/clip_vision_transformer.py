@@ -1,0 +1,60 @@
+"""mmpretrain's Vision Transformer, whose weights load at inputs that are not square (ViTPose)."""
+
+import math
+from typing import Any
+
+from mmpose.registry import MODELS
+from mmpretrain.models import VisionTransformer
+from mmpretrain.models.utils import resize_pos_embed
+
+
+@MODELS.register_module()
+class ClipVisionTransformer(VisionTransformer):
+    """:class:`mmpretrain.VisionTransformer` that resizes the position embedding of any input.
+
+    mmpretrain takes the position embedding of a checkpoint for a square, and so cannot load
+    ViTPose's weights for 256x192 (16x12 patches) into a model for 384x288. Here the checkpoint's
+    grid is taken to have the proportions of the model's own, or else to be square.
+
+    Args and output are those of :class:`mmpretrain.VisionTransformer`.
+    """
+
+    def _prepare_pos_embed(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Resize ``pos_embed`` in a state dict that is being loaded.
+
+        Raises:
+            ValueError: If the grid of the checkpoint's position embedding cannot be told.
+        """
+        name = prefix + 'pos_embed'
+        if name not in state_dict or self.pos_embed is None:
+            return
+        loaded = state_dict[name]
+        own = tuple(self.patch_embed.init_out_size)
+        extra = self.num_extra_tokens
+        if not self.with_cls_token and loaded.shape[1] == self.pos_embed.shape[1] + 1:
+            loaded = loaded[:, 1:]
+        if loaded.shape[2] == self.embed_dims and loaded.shape[1] != own[0] * own[1] + extra:
+            grid = patch_grid(loaded.shape[1] - extra, own)
+            loaded = resize_pos_embed(loaded, grid, own, self.interpolate_mode, extra)
+        state_dict[name] = loaded
+
+
+def patch_grid(patches: int, like: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of a grid of patches, of which only the product is known.
+
+    Args:
+        patches: Number of patches.
+        like: (rows, columns) of a grid that is likely to have the same proportions.
+
+    Raises:
+        ValueError: If no grid of these proportions, and no square, has so many patches.
+    """
+    for rows, columns in (like, (1, 1)):
+        height = math.isqrt(max(patches * rows // columns, 0))
+        if height and patches % height == 0 and height * columns == patches // height * rows:
+            return height, patches // height
+    raise ValueError(
+        f'the position embedding of the checkpoint has {patches} patches, which is neither a grid '
+        f"with the proportions of the model's {like[0]}x{like[1]} patches nor a square; use "
+        'weights that were trained with these proportions of the input'
+    )

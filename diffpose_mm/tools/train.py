@@ -1,0 +1,98 @@
+"""Train a model: ``mim train diffpose_mm CONFIG``."""
+
+import argparse
+from collections.abc import Sequence
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from diffpose_mm.engine.checkpoint import check_checkpoint
+from diffpose_mm.engine.launch import add_common_arguments, load_config, one_line_errors
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog='train', description='Train a model.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the latest one of the work directory',
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on the CPU'
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during training'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate to the batch size of this run',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Put the training options of the command line into the config.
+
+    Raises:
+        ValueError: If an option does not fit the config.
+    """
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        checkpoint = cfg.default_hooks.get('checkpoint')
+        if checkpoint is not None:
+            checkpoint.pop('save_best', None)
+    if args.amp:
+        kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+        if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
+            raise ValueError(
+                f'--amp cannot be combined with the optimiser wrapper {kind} of the config'
+            )
+        if get_device() == 'cpu':
+            cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
+            cfg.optim_wrapper.pop('loss_scale', None)
+        elif kind != 'BFloat16OptimWrapper':
+            cfg.optim_wrapper.type = 'AmpOptimWrapper'
+            cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        if cfg.get('auto_scale_lr', {}).get('base_batch_size') is None:
+            raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
+        cfg.auto_scale_lr.enable = True
+    return cfg
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train as the command line says.
+
+    Args:
+        argv: The arguments, without the program's name. Default: those of the process.
+
+    Raises:
+        SystemExit: With what is wrong with the config, the data or the checkpoint.
+    """
+    args = parse_args(argv)
+    with one_line_errors(args.traceback):
+        cfg = merge_args(load_config(args), args)
+        runner = Runner.from_cfg(cfg)
+        if cfg.get('resume'):
+            latest = cfg.get('load_from') or find_latest_checkpoint(runner.work_dir)
+            if latest:
+                check_checkpoint(runner.model, latest, resume=True)
+        # Builds the datasets here, so that what is wrong with them is told before anything runs.
+        _ = runner.train_loop
+        if cfg.get('val_cfg') is not None:
+            _ = runner.val_loop
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,97 @@
+"""mmpose's visualizer, with the hypotheses and the spread of a pose (paper section 3)."""
+
+import cv2
+import numpy as np
+from mmengine.structures import InstanceData
+from mmpose.registry import VISUALIZERS
+from mmpose.visualization import PoseLocalVisualizer
+
+
+@VISUALIZERS.register_module()
+class ClipPoseVisualizer(PoseLocalVisualizer):
+    """Draw predicted poses, and under them their hypotheses and their spread.
+
+    ``hypotheses`` (B, N, K, 2) become faint skeletons and ``keypoint_std`` (B, K, 2), both in image
+    pixels, ellipses of one standard deviation. Predictions without them look as mmpose draws them.
+
+    Args:
+        name: Of the instance.
+        draw_hypotheses: Draw ``hypotheses`` where there are any. Defaults to True.
+        draw_spread: Draw ``keypoint_std`` where there is any. Defaults to True.
+        hypothesis_alpha: Opacity of one hypothesis. Defaults to 0.25.
+        spread_color: RGB of the ellipses.
+        **kwargs: The arguments of :class:`PoseLocalVisualizer`.
+    """
+
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        draw_hypotheses: bool = True,
+        draw_spread: bool = True,
+        hypothesis_alpha: float = 0.25,
+        spread_color: tuple[int, int, int] = (255, 255, 0),
+        **kwargs,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.draw_hypotheses = draw_hypotheses
+        self.draw_spread = draw_spread
+        self.hypothesis_alpha = hypothesis_alpha
+        self.spread_color = spread_color
+
+    def _draw_instances_kpts(
+        self,
+        image: np.ndarray,
+        instances: InstanceData,
+        kpt_thr: float = 0.3,
+        show_kpt_idx: bool = False,
+        skeleton_style: str = 'mmpose',
+    ) -> np.ndarray:
+        """Draw poses; as in the base class, with hypotheses and spread under them."""
+        image = np.ascontiguousarray(image).copy()
+        if self.draw_hypotheses and 'hypotheses' in instances:
+            hypotheses = np.asarray(instances.hypotheses, dtype=np.float32)
+            scores = np.asarray(
+                instances.get('hypothesis_scores', np.ones(hypotheses.shape[:3])), dtype=np.float32
+            )
+            for n in range(hypotheses.shape[1]):
+                layer = image.copy()
+                for points, score in zip(hypotheses[:, n], scores[:, n]):
+                    self._draw_links(layer, points, score >= kpt_thr)
+                alpha = self.hypothesis_alpha
+                image = cv2.addWeighted(layer, alpha, image, 1 - alpha, 0)
+        if self.draw_spread and 'keypoint_std' in instances:
+            self._draw_ellipses(image, instances, kpt_thr)
+        return super()._draw_instances_kpts(image, instances, kpt_thr, show_kpt_idx, skeleton_style)
+
+    def _draw_links(self, image: np.ndarray, points: np.ndarray, shown: np.ndarray) -> None:
+        for index, (a, b) in enumerate(self.skeleton or ()):
+            if shown[a] and shown[b] and np.isfinite(points[[a, b]]).all():
+                ends = points[[a, b]].round().astype(int).tolist()
+                cv2.line(image, *ends, self._link_color_of(index), 1, cv2.LINE_AA)
+
+    def _link_color_of(self, index: int) -> tuple[int, ...]:
+        colors: np.ndarray | None = self.link_color
+        if colors is None or isinstance(colors, str):
+            return (255, 255, 255)
+        return tuple(int(c) for c in colors[index])
+
+    def _draw_ellipses(self, image: np.ndarray, instances: InstanceData, kpt_thr: float) -> None:
+        points = np.asarray(instances.keypoints, dtype=np.float32)
+        deviations = np.asarray(instances.keypoint_std, dtype=np.float32)
+        scores = np.asarray(instances.get('keypoint_scores', np.ones(points.shape[:2])))
+        for centre, axes, score in zip(
+            points.reshape(-1, 2), deviations.reshape(-1, 2), scores.reshape(-1)
+        ):
+            if score < kpt_thr or not np.isfinite(centre).all() or axes.max() < 0.5:
+                continue
+            cv2.ellipse(
+                image,
+                tuple(centre.round().astype(int).tolist()),
+                tuple(np.maximum(axes, 1).round().astype(int).tolist()),
+                0,
+                0,
+                360,
+                self.spread_color,
+                1,
+                cv2.LINE_AA,
+            )

@@ -1,0 +1,228 @@
+"""Figures of a run: poses beside the truth, one heatmap's denoising, the training curve.
+
+Functions of arrays, which know no model; the coordinates of a panel are pixels of its image.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+TRUE_COLOR = '#20e070'
+PREDICTED_COLOR = '#ff4060'
+
+
+@dataclass
+class PosePanel:
+    """One person of a sheet of poses.
+
+    Attributes:
+        image: (h, w, 3) RGB uint8.
+        predicted: (K, 2) predicted keypoints, pixels of ``image``.
+        scores: (K,) scores of the predicted keypoints.
+        true: (K, 2) annotated keypoints, pixels of ``image``, or None.
+        annotated: (K,) which of them are annotated, or None.
+        title: What stands over the panel.
+    """
+
+    image: np.ndarray
+    predicted: np.ndarray
+    scores: np.ndarray
+    true: np.ndarray | None = None
+    annotated: np.ndarray | None = None
+    title: str = ''
+
+
+def pose_sheet(
+    path: str,
+    panels: Sequence[PosePanel],
+    links: Sequence[tuple[int, int]],
+    columns: int = 6,
+    score_thr: float = 0.2,
+) -> None:
+    """Write persons with their true and predicted skeletons side by side in one picture.
+
+    Args:
+        path: File to write.
+        panels: The persons.
+        links: Pairs of keypoints that a limb joins.
+        columns: Persons in a row.
+        score_thr: Predicted keypoints of a lower score are not drawn.
+
+    Raises:
+        ValueError: If there are no panels.
+    """
+    if not panels:
+        raise ValueError('a sheet of poses needs at least one panel')
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(2.4 * columns, 3.2 * rows + 0.4), dpi=110, layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, panel in zip(axes, panels):
+        ax.imshow(panel.image)
+        if panel.true is not None:
+            annotated = panel.annotated
+            shown = np.ones(len(panel.true), bool) if annotated is None else annotated > 0
+            _skeleton(ax, panel.true, shown, links, TRUE_COLOR, 'true')
+        _skeleton(
+            ax, panel.predicted, panel.scores >= score_thr, links, PREDICTED_COLOR, 'predicted'
+        )
+        ax.set_xlim(-0.5, panel.image.shape[1] - 0.5)
+        ax.set_ylim(panel.image.shape[0] - 0.5, -0.5)
+        ax.set_title(panel.title, fontsize=8)
+    handles, labels = axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc='outside upper center', ncols=2, fontsize=9)
+    _save(figure, path)
+
+
+def denoising_strip(
+    path: str,
+    image: np.ndarray,
+    timesteps: Sequence[int],
+    noisy: Sequence[np.ndarray],
+    predicted: Sequence[np.ndarray],
+    joint: int,
+    joint_name: str = '',
+    true: np.ndarray | None = None,
+) -> None:
+    """Write how DDIM turns noise into the heatmap of one joint.
+
+    Top row: the noisy signal x_t that a step starts from. Middle row: the heatmap predicted from
+    it, over the image. Bottom row: the same for all joints together.
+
+    Args:
+        path: File to write.
+        image: (h, w, 3) RGB crop of the keyframe, input pixels.
+        timesteps: The S steps t, from noise to heatmap.
+        noisy: S arrays (K, H, W), the signal x_t before each step.
+        predicted: S arrays (K, H, W), the heatmaps in [0, 1] that each step predicts.
+        joint: The keypoint of the upper two rows.
+        joint_name: Its name.
+        true: (K, H, W) heatmaps of the annotation, in a last column.
+
+    Raises:
+        ValueError: If there is not one array of each kind for every step.
+    """
+    if not len(timesteps) == len(noisy) == len(predicted) or not len(timesteps):
+        raise ValueError(
+            f'{len(timesteps)} steps need as many noisy signals and predicted heatmaps, got '
+            f'{len(noisy)} and {len(predicted)}'
+        )
+    columns = len(timesteps) + (true is not None)
+    figure = Figure(figsize=(1.7 * columns + 0.6, 7.2), dpi=120, layout='constrained')
+    axes = figure.subplots(3, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_xticks([])
+        ax.set_yticks([])
+    for column, (t, signal, heatmaps) in enumerate(zip(timesteps, noisy, predicted)):
+        limit = max(float(np.abs(signal[joint]).max()), 1e-6)
+        axes[0, column].imshow(signal[joint], cmap='coolwarm', vmin=-limit, vmax=limit)
+        axes[0, column].set_title(f't = {t}', fontsize=9)
+        axes[1, column].imshow(overlay_heatmap(image, heatmaps[joint]))
+        axes[2, column].imshow(overlay_heatmap(image, heatmaps.max(axis=0)))
+    if true is not None:
+        axes[0, -1].set_axis_off()
+        axes[1, -1].imshow(overlay_heatmap(image, true[joint]))
+        axes[1, -1].set_title('annotation', fontsize=9)
+        axes[2, -1].imshow(overlay_heatmap(image, true.max(axis=0)))
+    axes[0, 0].set_ylabel('noisy signal', fontsize=9)
+    axes[1, 0].set_ylabel(f'predicted: {joint_name or joint}', fontsize=9)
+    axes[2, 0].set_ylabel('predicted: all joints', fontsize=9)
+    _save(figure, path)
+
+
+def overlay_heatmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
+    """Lay a heatmap over an image.
+
+    Args:
+        image: (h, w, 3) RGB uint8.
+        heatmap: (H, W) in [0, 1]; it is stretched over the image.
+
+    Returns:
+        (h, w, 3) RGB uint8.
+    """
+    height, width = image.shape[:2]
+    heat = cv2.resize(np.clip(heatmap, 0, 1).astype(np.float32), (width, height))[..., None]
+    color = np.array([255, 220, 0], dtype=np.float32)
+    return (0.55 * image * (1 - heat) + color * heat).clip(0, 255).astype(np.uint8)
+
+
+def read_scalars(path: str) -> list[dict]:
+    """Read what mmengine's LocalVisBackend logged (``vis_data/scalars.json``), line by line."""
+    with open(path) as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def training_curve(
+    path: str, scalars: Sequence[dict], metric: str = 'posetrack/AP', smooth: int = 10
+) -> None:
+    """Write loss and accuracy over iterations and the metric over epochs.
+
+    Args:
+        path: File to write.
+        scalars: See :func:`read_scalars`.
+        metric: Key of the validation metric.
+        smooth: Length of the running mean that is drawn over the loss, in log entries.
+
+    Raises:
+        ValueError: If no loss was logged.
+    """
+    train = [entry for entry in scalars if 'loss' in entry]
+    if not train:
+        raise ValueError('no entry of the log has a loss, so there is no training curve to draw')
+    val = [entry for entry in scalars if metric in entry]
+    figure = Figure(figsize=(11, 3.6), dpi=110, layout='constrained')
+    loss_ax, accuracy_ax, metric_ax = figure.subplots(1, 3)
+
+    iters = [entry['iter'] for entry in train]
+    loss = np.array([entry['loss'] for entry in train])
+    loss_ax.plot(iters, loss, color='#b0b0c0', linewidth=1)
+    kernel = np.ones(min(smooth, len(loss)))
+    count = np.convolve(np.ones_like(loss), kernel)[: len(loss)]
+    loss_ax.plot(iters, np.convolve(loss, kernel)[: len(loss)] / count, color='#3050c0')
+    loss_ax.set_yscale('log')
+    loss_ax.set_title('training loss')
+    loss_ax.set_xlabel('iteration')
+
+    scored = [entry for entry in train if 'acc_pose' in entry]
+    accuracy_ax.plot(
+        [entry['iter'] for entry in scored], [entry['acc_pose'] for entry in scored], '#3050c0'
+    )
+    accuracy_ax.set_title('training accuracy (PCK 0.05)')
+    accuracy_ax.set_xlabel('iteration')
+
+    metric_ax.plot(
+        [entry['step'] for entry in val], [entry[metric] for entry in val], 'o-', color='#c04030'
+    )
+    metric_ax.set_title(f'validation {metric}')
+    metric_ax.set_xlabel('epoch')
+    for ax in (loss_ax, accuracy_ax, metric_ax):
+        ax.grid(alpha=0.3)
+    _save(figure, path)
+
+
+def _skeleton(
+    ax: Axes,
+    points: np.ndarray,
+    shown: np.ndarray,
+    links: Sequence[tuple[int, int]],
+    color: str,
+    label: str,
+) -> None:
+    for a, b in links:
+        if shown[a] and shown[b]:
+            ax.plot(*points[[a, b]].T, color=color, linewidth=1.4, alpha=0.85)
+    ax.scatter(*points[shown].T, s=9, color=color, edgecolors='black', linewidths=0.3, label=label)
+
+
+def _save(figure: Figure, path: str) -> None:
+    FigureCanvasAgg(figure)
+    figure.savefig(path)
