@@ -1,0 +1,131 @@
+"""DDIM sampling as free functions: DiffPose section 3 (inference), DDIM (arXiv 2010.02502)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from .schedule import NoiseSchedule
+
+__all__ = ['ddim_sample', 'ddim_timesteps']
+
+
+def ddim_timesteps(num_steps: int, steps: int) -> Tensor:
+    """Choose S of T steps with trailing spacing, Table 2 of arXiv 2305.08891.
+
+    Trailing spacing always begins at T - 1, so S = 1 is one call of the network on pure noise.
+
+    Args:
+        num_steps: Length T of the diffusion.
+        steps: Number S of network calls, from 1 to T.
+
+    Returns:
+        (S,) int64, descending, from T - 1.
+
+    Raises:
+        ValueError: ``steps`` is not an integer from 1 to ``num_steps``.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ValueError(f'sampling steps={steps!r} must be an integer of at least 1')
+    if steps > num_steps:
+        raise ValueError(
+            f'sampling steps={steps} is more than the {num_steps} steps of the noise schedule; '
+            f'lower it to at most {num_steps}'
+        )
+    # numpy.arange's way to add up a fractional stride: it decides where a half is rounded to, and
+    # so the very timesteps of the implementations that use it.
+    stride = (num_steps - num_steps / steps) - num_steps
+    ends = [round(num_steps + i * stride) for i in range(steps)]
+    return torch.tensor(ends, dtype=torch.int64) - 1
+
+
+def ddim_sample(
+    denoise: Callable[[Tensor, Tensor], Tensor],
+    noise: Tensor,
+    schedule: NoiseSchedule,
+    steps: int,
+    eta: float = 0.0,
+    clip: float | None = None,
+    generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    callback: Callable[[int, int, Tensor, Tensor], None] | None = None,
+) -> Tensor:
+    """Sample x0 from noise with a network that predicts x0, DDIM (arXiv 2010.02502) equation 12.
+
+    Step by step equal to diffusers' ``DDIMScheduler`` with ``prediction_type='sample'``,
+    ``timestep_spacing='trailing'`` and ``set_alpha_to_one=True``, of which two habits are kept on
+    purpose: each step goes T // S steps down (when S does not divide T that can be one step short
+    of the next timestep, and the last step can end at t = 0 with its trace of noise instead of
+    at none), and clipping acts on x0 but not on the noise estimate.
+
+    Args:
+        denoise: ``denoise(x_t, t)`` with x_t (B, ...) and t (B,) int64 returns the predicted x0,
+            (B, ...).
+        noise: (B, ...) standard normal start, x at t = T - 1.
+        schedule: The schedule that the network was trained with.
+        steps: Number S of network calls, from 1 to ``schedule.num_steps``.
+        eta: 0 is deterministic DDIM, 1 puts in as much fresh noise a step as DDPM
+            (equation 16).
+        clip: Clamp each predicted x0 to [-clip, clip]; None does not.
+        generator: Source of the fresh noise when ``eta > 0``: one for the whole batch, or a
+            sequence of B, which makes a sample independent of the batch it is in and of its
+            place there. None is torch's global generator.
+        callback: Called as ``callback(i, t, x_t, x0)`` at each step i = 0 .. S - 1 with the
+            noisy sample, the int t and the (clamped) prediction made from it.
+
+    Returns:
+        (B, ...) the sampled x0, of the dtype and on the device of ``noise``.
+
+    Raises:
+        ValueError: ``steps``, ``eta`` or ``clip`` is out of range, there are not B generators,
+            or ``denoise`` returns another shape than it was given.
+    """
+    timesteps = ddim_timesteps(schedule.num_steps, steps).tolist()
+    if not 0 <= eta <= 1:
+        raise ValueError(f'eta={eta} must lie in [0, 1]: 0 is DDIM, 1 is DDPM')
+    if clip is not None and not clip > 0:
+        raise ValueError(f'clip={clip} must be positive, or None for no clipping')
+    if isinstance(generator, Sequence) and len(generator) != len(noise):
+        raise ValueError(
+            f'generator is a sequence of {len(generator)} for a batch of {len(noise)}; give one '
+            'torch.Generator a sample, or a single one'
+        )
+    # One transfer instead of a device synchronisation at each step.
+    alphas_cumprod = schedule.alphas_cumprod.tolist()
+    stride = schedule.num_steps // steps
+
+    x = noise
+    for i, t in enumerate(timesteps):
+        a_t = alphas_cumprod[t]
+        a_prev = alphas_cumprod[t - stride] if t >= stride else 1.0
+        sigma = eta * math.sqrt((1 - a_prev) / (1 - a_t) * (1 - a_t / a_prev))
+
+        x0 = denoise(x, torch.full((len(x),), t, dtype=torch.int64, device=x.device))
+        if x0.shape != x.shape:
+            raise ValueError(
+                f'denoise returned shape {tuple(x0.shape)} for x_t of shape {tuple(x.shape)}; it '
+                'must predict x0, which has the shape of x_t'
+            )
+        x0 = x0.to(x.dtype)
+        eps = (x - math.sqrt(a_t) * x0) / math.sqrt(1 - a_t)
+        if clip is not None:
+            x0 = x0.clamp(-clip, clip)
+        if callback is not None:
+            callback(i, t, x, x0)
+        x = math.sqrt(a_prev) * x0 + math.sqrt(max(1 - a_prev - sigma**2, 0.0)) * eps
+        if sigma > 0:
+            x = x + sigma * _fresh_noise(x, generator)
+    return x
+
+
+def _fresh_noise(
+    like: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None
+) -> Tensor:
+    """Draw standard normal noise like a tensor, sample by sample if there is a generator each."""
+    if isinstance(generator, Sequence):
+        return torch.stack([_fresh_noise(sample, g) for sample, g in zip(like, generator)])
+    device = like.device if generator is None else generator.device
+    drawn = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device)
+    return drawn.to(like.device)
