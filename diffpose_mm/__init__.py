@@ -8,4 +8,6 @@ config is all that MMPose needs.
 from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: F401
 from .version import __version__
 
+engine.register_safe_globals()
+
 __all__ = ['__version__']
