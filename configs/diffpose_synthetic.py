@@ -17,7 +17,6 @@ default_hooks = dict(checkpoint=dict(interval=5), logger=dict(interval=20))
 # optimisation
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
