@@ -8,6 +8,11 @@ from .pose_estimator import TopdownClipEstimator
 from .spatiotemporal_neck import SpatioTemporalNeck
 
 __all__ = [
-    'ClipDataPreprocessor', 'ClipVisionTransformer', 'DiffPoseHead', 'LookupInteraction',
-    'PoseDecoder', 'SpatioTemporalNeck', 'TopdownClipEstimator'
+    'ClipDataPreprocessor',
+    'ClipVisionTransformer',
+    'DiffPoseHead',
+    'LookupInteraction',
+    'PoseDecoder',
+    'SpatioTemporalNeck',
+    'TopdownClipEstimator',
 ]

@@ -1,7 +1,7 @@
 """DiffPose head: where diffusion, pose decoder and codec meet (paper sections 3.2 and 3.3)."""
 
 import hashlib
-from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -18,7 +18,7 @@ from .pose_decoder import PreparedScale
 TEST_CFG = dict(
     sampling_steps=4, num_hypotheses=1, eta=0.0, flip_test=False, seed=0, output_heatmaps=False)
 
-Features = Union[Tuple[Tensor], List[Tuple[Tensor]]]
+Features = tuple[Tensor] | list[tuple[Tensor]]
 
 
 @MODELS.register_module()
@@ -61,9 +61,9 @@ class DiffPoseHead(BaseHead):
                  in_channels: int,
                  out_channels: int,
                  pose_decoder: ConfigType,
-                 schedule: Optional[dict] = None,
+                 schedule: dict | None = None,
                  noise_draws: int = 1,
-                 loss: Optional[ConfigType] = None,
+                 loss: ConfigType | None = None,
                  decoder: OptConfigType = None,
                  init_cfg: OptConfigType = None):
         super().__init__(init_cfg)
@@ -81,7 +81,7 @@ class DiffPoseHead(BaseHead):
         self.pose_decoder = MODELS.build(
             dict(pose_decoder, in_channels=in_channels, num_keypoints=out_channels))
 
-    def check_test_cfg(self, test_cfg: Dict) -> dict:
+    def check_test_cfg(self, test_cfg: dict) -> dict:
         """Fill in defaults and check the ranges; returns the fields this head reads."""
         cfg = {field: test_cfg.get(field, default) for field, default in TEST_CFG.items()}
         steps, limit = cfg['sampling_steps'], self.schedule.num_steps
@@ -97,7 +97,7 @@ class DiffPoseHead(BaseHead):
             raise ValueError(f'model.test_cfg.eta must lie in [0, 1], got {cfg["eta"]!r}')
         return cfg
 
-    def _feature(self, feats: Tuple[Tensor]) -> Tensor:
+    def _feature(self, feats: tuple[Tensor]) -> Tensor:
         """Take 𝔽 of a feature tuple and check that the heatmap is four times as large."""
         feature = feats[-1]
         width, height = self.decoder.heatmap_size
@@ -109,7 +109,7 @@ class DiffPoseHead(BaseHead):
                 "backbone's stride (stride 16: a quarter of the input)")
         return feature
 
-    def forward(self, feats: Tuple[Tensor]) -> Tensor:
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Deterministic heatmaps (N, K, 4H, 4W): one step from zero noise, for FLOP counters."""
         feature = self._feature(feats)
         width, height = self.decoder.heatmap_size
@@ -118,7 +118,7 @@ class DiffPoseHead(BaseHead):
         return self.pose_decoder(noise, feature, t)
 
     def loss(self,
-             feats: Tuple[Tensor],
+             feats: tuple[Tensor],
              batch_data_samples: SampleList,
              train_cfg: OptConfigType = None) -> dict:
         """Loss ‖x̂0 − x0‖² at a uniformly drawn step (paper section 3.3).
@@ -156,7 +156,7 @@ class DiffPoseHead(BaseHead):
     def predict(self,
                 feats: Features,
                 batch_data_samples: SampleList,
-                test_cfg: OptConfigType = None) -> Union[InstanceList, Tuple]:
+                test_cfg: OptConfigType = None) -> InstanceList | tuple:
         """Sample N hypotheses a sample, all in one batch, and decode them.
 
         Args:
@@ -187,8 +187,8 @@ class DiffPoseHead(BaseHead):
     def sample(self,
                feats: Features,
                batch_data_samples: SampleList,
-               cfg: Dict,
-               callback: Optional[Callable] = None) -> Tensor:
+               cfg: dict,
+               callback: Callable | None = None) -> Tensor:
         """Run DDIM from noise for every hypothesis of every sample.
 
         Args:
@@ -232,8 +232,8 @@ class DiffPoseHead(BaseHead):
         heatmaps = self.decoder.to_heatmap(signal.float())
         return heatmaps.unflatten(0, (len(batch_data_samples), hypotheses))
 
-    def _denoise_heatmaps(self, x_t: Tensor, t: Tensor, prepared: List[List[PreparedScale]],
-                          swap: Optional[Sequence[int]]) -> Tensor:
+    def _denoise_heatmaps(self, x_t: Tensor, t: Tensor, prepared: list[list[PreparedScale]],
+                          swap: Sequence[int] | None) -> Tensor:
         heatmaps = self.pose_decoder.denoise(x_t, t, prepared[0])
         if swap is not None:
             # One chain sees both views: its mirror image is denoised and mirrored back.
@@ -242,7 +242,7 @@ class DiffPoseHead(BaseHead):
         return heatmaps
 
 
-def noise_generators(metainfo: Dict, seed: int, count: int) -> List[torch.Generator]:
+def noise_generators(metainfo: dict, seed: int, count: int) -> list[torch.Generator]:
     """Generators of a sample's hypotheses, the same in any batch, order and process.
 
     Args:

@@ -6,7 +6,8 @@ deconvolved features 𝔽ʲ and the 𝔽ʲ half of the first linear map over con
 """
 
 import math
-from typing import List, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -209,7 +210,7 @@ class PoseDecoder(BaseModule):
                  num_heads: int = 4,
                  mlp_ratio: float = 2.0,
                  num_groups: int = 8,
-                 init_cfg: Optional[dict] = None):
+                 init_cfg: dict | None = None):
         super().__init__(init_cfg)
         if interaction not in ('lookup', 'concat'):
             raise ValueError(
@@ -250,7 +251,7 @@ class PoseDecoder(BaseModule):
         super().init_weights()
         normal_init(self.final_layer, std=0.001)
 
-    def prepare(self, feature: Tensor) -> List[PreparedScale]:
+    def prepare(self, feature: Tensor) -> list[PreparedScale]:
         """Compute once what every step and hypothesis needs of 𝔽.
 
         Args:
@@ -267,7 +268,7 @@ class PoseDecoder(BaseModule):
             for interaction, level in zip(self.interactions, (low, mid, high))
         ]
 
-    def denoise(self, x_t: Tensor, t: Tensor, prepared: List[PreparedScale]) -> Tensor:
+    def denoise(self, x_t: Tensor, t: Tensor, prepared: list[PreparedScale]) -> Tensor:
         """One decoder call.
 
         Args:

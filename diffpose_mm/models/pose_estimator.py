@@ -1,6 +1,5 @@
 """Top-down estimator of clips: fold time into the batch for the backbone, unfold for the neck."""
 
-from typing import Optional, Tuple
 
 import torch
 from mmpose.models.pose_estimators import TopdownPoseEstimator
@@ -46,7 +45,7 @@ class TopdownClipEstimator(TopdownPoseEstimator):
         if hasattr(self.head, 'check_test_cfg'):
             self.head.check_test_cfg(self.test_cfg)
 
-    def extract_feat(self, inputs: Tensor) -> Tuple[Tensor]:
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
         """Features of a batch of clips.
 
         Args:
@@ -60,7 +59,7 @@ class TopdownClipEstimator(TopdownPoseEstimator):
                 f'TopdownClipEstimator expects clips (N, T, 3, h, w), got {tuple(inputs.shape)}: '
                 'load frames with LoadClip and use ClipDataPreprocessor')
         batch, frames = inputs.shape[:2]
-        # Convolutional backbones are faster in this layout, on CPU and with AMP; others do not care.
+        # Convolutions are faster in this layout, on CPU and with AMP; others do not care.
         images = inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         feature = self.backbone(images)
         feature = feature[-1] if isinstance(feature, (tuple, list)) else feature
@@ -74,12 +73,16 @@ class TopdownClipEstimator(TopdownPoseEstimator):
         return (feature[:, 0], )
 
     def add_pred_to_datasample(self, batch_pred_instances: InstanceList,
-                               batch_pred_fields: Optional[PixelDataList],
+                               batch_pred_fields: PixelDataList | None,
                                batch_data_samples: SampleList) -> SampleList:
         """Map predictions to image pixels and put them into the data samples."""
+        extent = getattr(self.head.decoder, 'input_extent', None)
         for instances, sample in zip(batch_pred_instances, batch_data_samples):
             meta = sample.metainfo
-            ratio = meta['input_scale'] / meta['input_size']
+            if extent is not None:
+                # The base class divides by input_size, but a UDP crop spans input_size - 1 pixels.
+                instances.keypoints = instances.keypoints * (meta['input_size'] / extent)
+            ratio = meta['input_scale'] / (meta['input_size'] if extent is None else extent)
             for field in LENGTHS:
                 if field in instances:
                     instances.set_field(instances.get(field) * ratio, field)

@@ -1,6 +1,6 @@
 """SpatioTemporal Representation Learner, STRL (paper section 3.1): T feature maps to one."""
 
-from typing import Optional, Sequence, Tuple
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -51,8 +51,8 @@ class SpatioTemporalNeck(BaseModule):
                  num_layers: int = 4,
                  num_heads: int = 6,
                  mlp_ratio: float = 4.0,
-                 out_channels: Optional[int] = None,
-                 init_cfg: Optional[dict] = None):
+                 out_channels: int | None = None,
+                 init_cfg: dict | None = None):
         super().__init__(init_cfg)
         for field, value in (('num_frames', num_frames), ('num_layers', num_layers),
                              ('feature_size', min(feature_size))):
@@ -133,7 +133,7 @@ class SpatioTemporalNeck(BaseModule):
             logger='current')
 
 
-def resize_position_embedding(embedding: Tensor, size: Tuple[int, int]) -> Tensor:
+def resize_position_embedding(embedding: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize a (T, D, H, W) position embedding to ``size`` = (H', W'), bicubic, per frame."""
     resized = F.interpolate(embedding.float(), size=size, mode='bicubic', align_corners=False)
     return resized.to(embedding.dtype)

@@ -1,0 +1,237 @@
+"""DiffPose head: loss, determinism of sampling, hypotheses, flip test, errors."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.structures import PoseDataSample
+
+from diffpose_mm.codecs import DiffusionHeatmap
+from diffpose_mm.diffusion import NoiseSchedule
+from diffpose_mm.models import DiffPoseHead
+from diffpose_mm.models.diffpose_head import noise_generators
+
+K = 4
+CODEC = dict(type='DiffusionHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1.5)
+FLIP = [1, 0, 3, 2]
+
+
+def make_head(**kwargs):
+    torch.manual_seed(0)
+    head = DiffPoseHead(
+        in_channels=8,
+        out_channels=K,
+        pose_decoder=dict(type='PoseDecoder', channels=(16, 8, 8), out_channels=8, time_dims=16,
+                          num_heads=2, num_groups=4),
+        decoder=CODEC,
+        **kwargs)
+    head.init_weights()
+    torch.nn.init.normal_(head.pose_decoder.final_layer.weight, std=0.3)
+    return head.eval()
+
+
+def make_sample(index, keypoints=None, visible=None):
+    sample = PoseDataSample(metainfo=dict(
+        img_id=100 + index, id=index, img_path=f'{index}.jpg', flip_indices=FLIP,
+        input_size=(48, 64), input_center=np.array([10., 20.]), input_scale=np.array([96., 128.])))
+    if keypoints is None:
+        keypoints = np.random.RandomState(index).uniform(8, 40, (1, K, 2))
+    encoded = DiffusionHeatmap((48, 64), (12, 16), sigma=1.5).encode(keypoints, visible)
+    sample.gt_fields = PixelData(heatmaps=torch.from_numpy(encoded['heatmaps']))
+    sample.gt_instance_labels = InstanceData(
+        keypoint_weights=torch.from_numpy(encoded['keypoint_weights']))
+    return sample
+
+
+class Oracle(torch.nn.Module):
+    """Stands for a perfect network: it always answers with the same heatmaps."""
+
+    def __init__(self, heatmaps):
+        super().__init__()
+        self.heatmaps, self.steps, self.inputs = heatmaps, [], []
+
+    def forward(self, x_t, feature, t):
+        self.steps.append(t)
+        self.inputs.append(x_t)
+        return self.heatmaps.repeat_interleave(len(x_t) // len(self.heatmaps), dim=0)
+
+
+def test_loss_of_a_perfect_network_is_zero_and_x_t_is_the_forward_process():
+    """Broken if the target, the signal scale or the noise of a step were another's."""
+    samples = [make_sample(i) for i in range(3)]
+    x0 = torch.stack([s.gt_fields.heatmaps for s in samples])
+    head = make_head(noise_draws=400)
+    oracle = head.pose_decoder = Oracle(x0)
+    losses = head.loss((torch.zeros(3, 8, 4, 3), ), samples)
+    assert float(losses['loss_kpt']) == 0
+    assert float(losses['acc_pose']) == 1
+    steps, x_t = oracle.steps[0], oracle.inputs[0]
+    assert len(steps) == 1200
+    # Uniform over 0..999: the mean of 1200 draws has a standard error of 8.3.
+    assert abs(float(steps.float().mean()) - 499.5) < 40
+    assert int(steps.min()) < 20 and int(steps.max()) > 980
+    alphas = NoiseSchedule().alphas_cumprod[steps].view(-1, 1, 1, 1).float()
+    signal = (2 * x0.repeat_interleave(400, dim=0) - 1) * head.decoder.signal_scale
+    noise = (x_t - alphas.sqrt() * signal) / (1 - alphas).sqrt()
+    assert abs(float(noise.mean())) < 0.01
+    assert abs(float(noise.std()) - 1) < 0.01
+
+
+def test_loss_is_the_weighted_mse_of_unannotated_joints_without_weight():
+    """Broken if joints that nobody annotated pulled the network to empty heatmaps."""
+    visible = np.array([[1, 0, 1, 0]], dtype=np.float32)
+    samples = [make_sample(i, visible=visible) for i in range(2)]
+    x0 = torch.stack([s.gt_fields.heatmaps for s in samples])
+    head = make_head()
+    wrong = x0.clone()
+    wrong[:, [1, 3]] += 5
+    head.pose_decoder = Oracle(wrong)
+    feats = (torch.zeros(2, 8, 4, 3), )
+    assert float(head.loss(feats, samples)['loss_kpt']) == 0
+    head.pose_decoder = Oracle(x0 + 0.5)
+    expected = 0.25 * 2 / 4  # two of four joints count, the mean is over all
+    assert float(head.loss(feats, samples)['loss_kpt']) == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_reaches_the_features():
+    """Broken if the backbone got no gradient through the prepared features."""
+    head = make_head().train()
+    feature = torch.randn(2, 8, 4, 3, requires_grad=True)
+    head.loss((feature, ), [make_sample(0), make_sample(1)])['loss_kpt'].backward()
+    assert feature.grad.abs().sum() > 0
+
+
+def predict(head, feature, samples, **test_cfg):
+    with torch.no_grad():
+        return head.predict((feature, ), samples, test_cfg)
+
+
+@pytest.mark.parametrize('eta', [0.0, 1.0])
+def test_prediction_depends_on_the_sample_not_on_its_batch(eta):
+    """Broken if shuffling, batch size or the number of processes changed a result."""
+    head = make_head()
+    samples, feature = [make_sample(i) for i in range(5)], torch.randn(5, 8, 4, 3)
+    options = dict(sampling_steps=3, num_hypotheses=2, eta=eta, seed=7)
+    together = predict(head, feature, samples, **options)
+    order = [3, 0, 4]
+    reordered = predict(head, feature[order], [samples[i] for i in order], **options)
+    torch.manual_seed(99)  # the global generator must play no part
+    for place, i in enumerate(order):
+        alone = predict(head, feature[i:i + 1], [samples[i]], **options)[0]
+        for other in (alone, reordered[place]):
+            np.testing.assert_allclose(
+                together[i].hypotheses, other.hypotheses, atol=1e-3)
+            np.testing.assert_allclose(
+                together[i].keypoint_scores, other.keypoint_scores, atol=1e-4)
+    changed = predict(head, feature, samples, **{**options, 'seed': 8})
+    assert np.abs(changed[0].hypotheses - together[0].hypotheses).max() > 1e-2
+
+
+def test_hypotheses_are_independent_and_more_of_them_keep_the_first():
+    """Broken if hypotheses shared noise, or N=4 were not N=2 and two more."""
+    head, sample, feature = make_head(), [make_sample(0)], torch.randn(1, 8, 4, 3)
+    two = predict(head, feature, sample, sampling_steps=2, num_hypotheses=2)[0]
+    four = predict(head, feature, sample, sampling_steps=2, num_hypotheses=4)[0]
+    assert four.hypotheses.shape == (1, 4, K, 2)
+    assert four.keypoint_std.shape == (1, K, 2)
+    np.testing.assert_allclose(two.hypotheses[0], four.hypotheses[0, :2], atol=1e-3)
+    assert np.abs(np.diff(four.hypotheses[0], axis=0)).max(axis=(1, 2)).min() > 1e-3
+    np.testing.assert_allclose(
+        four.keypoint_std[0], four.hypotheses[0].std(axis=0), atol=1e-4)
+    single = predict(head, feature, sample, sampling_steps=2)[0]
+    assert 'hypotheses' not in single
+    assert np.all(single.keypoint_std == 0)
+
+
+def test_noise_does_not_depend_on_the_number_of_hypotheses_and_differs_between_samples():
+    """Broken if two people of one image, or two images, were given the same noise."""
+    draw = lambda g: torch.randn(3, generator=g).tolist()  # noqa: E731
+    meta = dict(img_id=5, id=6)
+    first = [draw(g) for g in noise_generators(meta, 0, 3)]
+    assert [draw(g) for g in noise_generators(dict(meta), 0, 2)] == first[:2]
+    others = [dict(img_id=5, id=7), dict(img_id=6, id=6),
+              dict(img_id=5, input_center=np.array([1., 2.])),
+              dict(img_id=5, input_center=np.array([1., 3.]))]
+    drawn = [draw(noise_generators(m, 0, 1)[0]) for m in [meta, *others]]
+    drawn.append(draw(noise_generators(meta, 1, 1)[0]))
+    assert len({tuple(d) for d in drawn}) == len(drawn)
+
+
+@pytest.mark.parametrize('steps', [1, 2, 5])
+def test_a_perfect_network_is_decoded_to_the_true_pose_for_any_number_of_steps(steps):
+    """Broken if signal, sampler and codec did not fit together: the error would show here."""
+    keypoints = np.random.RandomState(3).uniform(8, 40, (1, K, 2))
+    sample = make_sample(0, keypoints)
+    head = make_head()
+    heatmaps = sample.gt_fields.heatmaps[None]
+    head.pose_decoder.denoise = lambda x_t, t, prepared: heatmaps.expand(len(x_t), -1, -1, -1)
+    result = predict(head, torch.zeros(1, 8, 4, 3), [sample], sampling_steps=steps,
+                     num_hypotheses=3)[0]
+    np.testing.assert_allclose(result.keypoints, keypoints, atol=0.1)
+    np.testing.assert_allclose(result.keypoint_std, 0, atol=0.05)
+    assert result.keypoint_scores.min() > 0.9
+
+
+def test_number_of_decoder_calls_is_the_number_of_steps():
+    """Broken if 𝔽 were prepared again in each step or hypotheses ran one after the other."""
+    head, calls = make_head(), dict(prepare=0, denoise=0)
+    for name in calls:
+        method = getattr(head.pose_decoder, name)
+        setattr(head.pose_decoder, name, lambda *args, n=name, m=method: (
+            calls.__setitem__(n, calls[n] + 1), m(*args))[1])
+    predict(head, torch.randn(2, 8, 4, 3), [make_sample(0), make_sample(1)], sampling_steps=4,
+            num_hypotheses=10)
+    assert calls == dict(prepare=1, denoise=4)
+
+
+def test_flip_test_is_equivariant():
+    """Broken if the mirrored view were put back wrong: both views must give one answer."""
+    head, sample = make_head(), make_sample(0)
+    cfg = head.check_test_cfg(dict(flip_test=True, sampling_steps=1))
+    original, mirror = torch.randn(2, 1, 8, 4, 3).unbind(0)
+    with torch.no_grad():
+        prepared = [head.pose_decoder.prepare(f) for f in (original, mirror)]
+        x, t = torch.randn(1, K, 16, 12), torch.tensor([999])
+        one = head._denoise_heatmaps(x, t, prepared, FLIP)
+        other = head._denoise_heatmaps(x[:, FLIP].flip(-1), t, prepared[::-1], FLIP)
+        torch.testing.assert_close(one, other[:, FLIP].flip(-1), atol=1e-5, rtol=1e-4)
+        heatmaps = head.sample([(original, ), (mirror, )], [sample], cfg)
+        plain = head.sample((original, ), [sample], {**cfg, 'flip_test': False})
+    assert heatmaps.shape == (1, 1, K, 16, 12)
+    assert (heatmaps - plain).abs().max() > 1e-4
+
+
+def test_heatmaps_on_request():
+    """Broken if users who draw heatmaps got none, or those of one hypothesis."""
+    head = make_head()
+    feature, samples = torch.randn(2, 8, 4, 3), [make_sample(0), make_sample(1)]
+    _, fields = predict(head, feature, samples, num_hypotheses=3, sampling_steps=1,
+                        output_heatmaps=True)
+    cfg = head.check_test_cfg(dict(num_hypotheses=3, sampling_steps=1))
+    with torch.no_grad():
+        expected = head.sample((feature, ), samples, cfg).mean(dim=1)
+    torch.testing.assert_close(torch.stack([f.heatmaps for f in fields]), expected)
+
+
+@pytest.mark.parametrize('field, value', [
+    ('sampling_steps', 0), ('sampling_steps', 1001), ('sampling_steps', 2.5),
+    ('num_hypotheses', 0), ('num_hypotheses', '4'), ('eta', -0.1), ('eta', 1.5)])
+def test_test_cfg_out_of_range_is_named(field, value):
+    """Broken if S > T or N < 1 ended in a strange result or an error about tensors."""
+    with pytest.raises(ValueError, match=f'test_cfg.{field} must'):
+        make_head().check_test_cfg({field: value})
+
+
+def test_heatmap_size_that_does_not_fit_the_feature_is_explained():
+    """Broken if a backbone of another stride ended in an error about tensors."""
+    with pytest.raises(ValueError, match='heatmap_size.*four times'):
+        predict(make_head(), torch.randn(1, 8, 8, 6), [make_sample(0)])
+
+
+def test_a_head_needs_a_codec_and_a_draw():
+    """Broken if a config without codec failed only at the first test."""
+    options = dict(in_channels=8, out_channels=K, pose_decoder=dict(type='PoseDecoder'))
+    with pytest.raises(ValueError, match='DiffusionHeatmap'):
+        DiffPoseHead(**options)
+    with pytest.raises(ValueError, match='noise_draws'):
+        DiffPoseHead(**options, decoder=CODEC, noise_draws=0)
