@@ -92,7 +92,7 @@ def read_checkpoint(path: str) -> dict:
             'or download it again'
         ) from error
     except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].partition('. ')[0]
         raise CheckpointError(
             f'{where} cannot be read, probably because it is cut short; copy or download it again, '
             f'or take an earlier epoch ({reason})'
