@@ -211,7 +211,14 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
             ValueError: No sample is left.
         """
         super().full_init()
-        if len(self) == 0:
+        self._check_not_empty(len(self))
+
+    def _serialize_data(self) -> tuple[np.ndarray, np.ndarray]:
+        self._check_not_empty(len(self.data_list))
+        return super()._serialize_data()
+
+    def _check_not_empty(self, num_samples: int) -> None:
+        if num_samples == 0:
             raise ValueError(
                 f'{type(self).__name__} is empty: no usable person in ann_file={self.ann_file!r} '
                 f'with bbox_file={self.bbox_file!r}, filter_cfg={self.filter_cfg}, '

@@ -17,7 +17,7 @@ from mmpose.registry import TRANSFORMS
 from ..worker_generator import WorkerGenerator
 
 _FLIP_CODES = dict(horizontal=1, vertical=0, diagonal=-1)
-_LEVELS = np.arange(256, dtype=np.float32)
+_LEVELS = np.arange(256, dtype=np.float64)
 
 
 def _frames_of(results: dict, name: str) -> list[np.ndarray]:

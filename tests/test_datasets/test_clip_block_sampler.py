@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from mmengine.dataset import ConcatDataset
+from mmpose.registry import DATA_SAMPLERS
+from torch.utils.data import TensorDataset
+
+from diffpose_mm.datasets import ClipBlockSampler, LoadClip, PoseTrack18ClipDataset
+from diffpose_mm.datasets.samplers import clip_block_sampler
+
+ANN = 'annotations/posetrack18_val.json'
+
+
+@pytest.fixture
+def data(write_posetrack):
+    root = write_posetrack(num_videos=5, nframes=11, persons=3)
+    return PoseTrack18ClipDataset(ann_file=ANN, data_root=str(root))
+
+
+def test_every_sample_comes_once_in_an_order_that_seed_and_epoch_fix(data):
+    sampler = ClipBlockSampler(data, seed=3)
+    first = list(sampler)
+    assert len(sampler) == len(data) == 165
+    assert sorted(first) == list(range(165)) != first
+    assert list(ClipBlockSampler(data, seed=3)) == first
+    assert list(ClipBlockSampler(data, seed=4)) != first
+    sampler.set_epoch(1)
+    assert sorted(sampler) == list(range(165))
+    assert list(sampler) != first
+
+
+def test_without_shuffling_samples_come_by_video_and_frame(data):
+    keys = data.clip_keys()
+    order = list(ClipBlockSampler(data, shuffle=False))
+    assert [keys[i] for i in order] == sorted(keys)
+
+
+def test_all_persons_of_a_block_of_keyframes_come_together(data):
+    keys = data.clip_keys()
+    order = list(ClipBlockSampler(data, seed=0, block_frames=4))
+    runs = [[keys[order[0]]]]
+    for i in order[1:]:
+        near = keys[i][0] == runs[-1][-1][0] and abs(keys[i][1] - runs[-1][-1][1]) < 4
+        runs[-1].append(keys[i]) if near else runs.append([keys[i]])
+    for run in runs:
+        frames = {number for _, number in run}
+        assert len(run) == 3 * len(frames)
+        assert max(frames) - min(frames) == len(frames) - 1
+
+
+def test_blocks_begin_elsewhere_in_every_epoch(data):
+    """With fixed boundaries the same samples would always share a batch."""
+    keys = data.clip_keys()
+    sampler = ClipBlockSampler(data, seed=0, block_frames=5)
+    sizes = set()
+    for epoch in range(6):
+        sampler.set_epoch(epoch)
+        order = list(sampler)
+        place = {i: p for p, i in enumerate(order)}
+        together = tuple(
+            abs(place[3 * n] - place[3 * n + 3]) < 15 for n in range(10) if keys[3 * n][0]
+        )
+        sizes.add(together)
+    assert len(sizes) > 2
+
+
+def test_blocks_save_decoding_where_the_cache_is_small(data):
+    """The reason of being of this order: with a full shuffle nearly every frame is decoded anew."""
+    decodes = {}
+    orders = dict(
+        shuffled=np.random.default_rng(0).permutation(len(data)).tolist(),
+        blocks=list(ClipBlockSampler(data, seed=0)),
+        sequential=list(ClipBlockSampler(data, shuffle=False)),
+    )
+    for name, order in orders.items():
+        load = LoadClip(cache_mb=8 * 64 * 48 * 3 / 2**20)
+        for i in order:
+            load(data.get_data_info(i))
+        decodes[name] = load.stats()['decodes_per_sample']
+    assert decodes['sequential'] == pytest.approx(1 / 3)
+    assert decodes['blocks'] < 0.9 < 3 < decodes['shuffled']
+
+
+@pytest.mark.parametrize('world_size', [1, 2, 4, 7])
+@pytest.mark.parametrize('shuffle', [True, False])
+def test_processes_share_the_samples_out_evenly(data, monkeypatch, world_size, shuffle):
+    parts = []
+    for rank in range(world_size):
+        monkeypatch.setattr(clip_block_sampler, 'get_dist_info', lambda r=rank: (r, world_size))
+        sampler = ClipBlockSampler(data, seed=0, shuffle=shuffle)
+        parts.append(list(sampler))
+        assert len(parts[-1]) == len(sampler) == -(-len(data) // world_size)
+    # mmengine puts the results of processes together by turns and cuts to the dataset's length.
+    gathered = [i for turn in zip(*parts) for i in turn][: len(data)]
+    assert sorted(gathered) == list(range(len(data)))
+
+
+def test_concatenated_clip_datasets_keep_their_videos_apart(data, write_posetrack, tmp_path):
+    other = PoseTrack18ClipDataset(ann_file=ANN, data_root=str(write_posetrack(num_videos=1)))
+    both = ConcatDataset([data, other])
+    sampler = ClipBlockSampler(both, seed=0)
+    assert sorted(sampler) == list(range(len(data) + 12))
+    assert len(sampler._keyframes) == 6
+
+
+def test_datasets_without_clips_and_empty_blocks_are_refused(data):
+    with pytest.raises(TypeError, match='TensorDataset.*use DefaultSampler'):
+        ClipBlockSampler(TensorDataset())
+    with pytest.raises(ValueError, match='block_frames=0'):
+        ClipBlockSampler(data, block_frames=0)
+
+
+def test_the_sampler_is_built_from_a_config(data):
+    sampler = DATA_SAMPLERS.build(
+        dict(type='ClipBlockSampler', block_frames=2), default_args=dict(dataset=data, seed=1)
+    )
+    assert isinstance(sampler, ClipBlockSampler) and sampler.seed == 1
