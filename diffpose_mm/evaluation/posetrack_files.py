@@ -1,0 +1,363 @@
+"""PoseTrack18's files as the evaluation needs them: ground truth in, submission out and in.
+
+Ground truth is read either from the COCO-style file that holds all videos or from the official
+folder with one file a video; the two give the same result. A submission is always such a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .posetrack_protocol import JOINTS, PredictedPoses, TruePoses, head_size
+
+KEYPOINTS = ('nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder',
+             'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
+             'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
+"""The 17 keypoints of a PoseTrack18 file in its order; the ears are never annotated."""
+
+_SKELETON = ((16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8),
+             (7, 9), (8, 10), (9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7))
+_FLAGS = ('occluded', 'blurred')
+_IMAGE_FIELDS = ('id', 'file_name', 'vid_id', 'frame_id', 'nframes', 'is_labeled')
+# What the official evaluation assumes of a joint that comes without a score.
+_MISSING_SCORE = -9999.0
+_HINT = 'this is not a PoseTrack18 annotation file'
+
+
+@dataclass
+class GroundTruth:
+    """Ground truth of a set of videos.
+
+    Attributes:
+        poses: the annotated persons of all frames.
+        videos: name of each video -> its frames, the ``images`` entries of the file in their
+            order. Videos are sorted by name; frames of ``poses`` count through them in order.
+        frame_of_image: image id -> frame index in ``poses``.
+        num_without_head_box: persons without a head box, which no prediction can match.
+    """
+
+    poses: TruePoses
+    videos: dict[str, list[dict]]
+    frame_of_image: dict[int, int]
+    num_without_head_box: int
+
+
+def load_ground_truth(path: str | Path, annotations_required: bool = True) -> GroundTruth:
+    """Read PoseTrack18 ground truth.
+
+    Args:
+        path: a COCO-style json file with all videos, or a folder of json files, one a video.
+        annotations_required: whether a file without ``annotations`` is an error; a test set has
+            none and can still be formatted for submission.
+
+    Returns:
+        GroundTruth: persons, frames and ignore regions.
+
+    Raises:
+        ValueError: if ``path`` does not exist or its content is not PoseTrack18's; the message
+            names the file and the field.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f'{path}: no such annotation file or folder; give the COCO-style json '
+                         'file of PoseTrack18 or the official folder with one json a video')
+    files = sorted(path.glob('*.json')) if path.is_dir() else [path]
+    if not files:
+        raise ValueError(f'{path}: the annotation folder holds no json file')
+
+    videos: dict[str, list[dict]] = {}
+    annotations, names_of = [], []
+    for file in files:
+        content = _read(file, annotations_required)
+        if path.is_dir():
+            videos[file.stem] = content['images']
+        else:
+            for image in content['images']:
+                videos.setdefault(_video_name(image, file), []).append(image)
+        annotations += content.get('annotations', [])
+        names_of += [tuple(content['keypoint_names'])] * len(content.get('annotations', []))
+    videos = {name: videos[name] for name in sorted(videos)}
+    without_head_box = sum(not a.get('bbox_head') for a in annotations)
+    if annotations and without_head_box == len(annotations):
+        raise ValueError(f"{path}: no annotation has 'bbox_head', the head box by which distances "
+                         f'are measured; {_HINT}')
+
+    frame_of_image: dict[int, int] = {}
+    all_images = [image for images in videos.values() for image in images]
+    for frame, image in enumerate(all_images):
+        if image['id'] in frame_of_image:
+            raise ValueError(f'{path}: image id {image["id"]} occurs twice; ids must be unique '
+                             'over all videos')
+        frame_of_image[image['id']] = frame
+
+    # A file cut down to some of its images may still hold the persons of the others.
+    known = [i for i, a in enumerate(annotations) if a['image_id'] in frame_of_image]
+    frame = np.array([frame_of_image[annotations[i]['image_id']] for i in known], dtype=np.int64)
+    order = np.argsort(frame, kind='stable')
+    annotations = [annotations[known[i]] for i in order]
+    points, present = _joints([a['keypoints'] for a in annotations],
+                              [names_of[known[i]] for i in order])
+    boxes = [a.get('bbox_head') or (0, 0, 0, 0) for a in annotations]
+    poses = TruePoses(
+        frame=frame[order],
+        points=points,
+        present=present,
+        head_size=head_size(np.array(boxes, dtype=np.float64)),
+        ignore_regions=_ignore_regions(all_images, path),
+        flags=_flags(annotations, [names_of[known[i]] for i in order], path))
+    return GroundTruth(
+        poses=poses,
+        videos=videos,
+        frame_of_image=frame_of_image,
+        num_without_head_box=without_head_box)
+
+
+def predicted_poses(poses_of_image: Mapping[int, Sequence[dict]], ground_truth: GroundTruth,
+                    keypoint_names: Sequence[str] = KEYPOINTS) -> PredictedPoses:
+    """Predictions as flat arrays in the order of the ground truth's frames.
+
+    Args:
+        poses_of_image: image id -> poses, each with ``keypoints`` (K, 2) in image pixels and
+            ``keypoint_scores`` (K,), optionally ``keypoints_present`` (K,) bool. Their order
+            within an image matters where values are equal.
+        ground_truth: the frames.
+        keypoint_names: names of the K keypoints.
+
+    Returns:
+        PredictedPoses: with the 15 evaluated joints. Where ``keypoints_present`` is not given, a
+        joint at exactly (0, 0) with score 0 is not a prediction, as in the official evaluation.
+
+    Raises:
+        ValueError: if an image id is unknown or a keypoint is missing.
+    """
+    columns = _columns(keypoint_names, 'the predictions')
+    for image_id in poses_of_image:
+        if image_id not in ground_truth.frame_of_image:
+            raise ValueError(f'there is a prediction for image id {image_id}, which the ground '
+                             'truth does not have; is ann_file that of the tested dataset?')
+    frame, points, scores, present = [], [], [], []
+    for image_id, index in ground_truth.frame_of_image.items():
+        for pose in poses_of_image.get(image_id, ()):
+            frame.append(index)
+            points.append(pose['keypoints'])
+            scores.append(pose['keypoint_scores'])
+            present.append(pose.get('keypoints_present'))
+    shape = (len(frame), len(keypoint_names))
+    points = np.asarray(points, dtype=np.float64).reshape(*shape, 2)[:, columns]
+    scores = np.asarray(scores, dtype=np.float64).reshape(shape)[:, columns]
+    is_present = np.any(points != 0, axis=2) | (scores != 0)
+    told = [row for row, given in enumerate(present) if given is not None]
+    if told:
+        is_present[told] = np.array([present[row] for row in told], dtype=bool)[:, columns]
+    return PredictedPoses(np.array(frame, dtype=np.int64), points, is_present, scores)
+
+
+def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[dict]],
+                     ground_truth: GroundTruth,
+                     keypoint_names: Sequence[str] = KEYPOINTS) -> list[Path]:
+    """Write predictions as the official folder, one json a video, as poseval and the server want.
+
+    Every frame of the ground truth is listed, also those without a pose. Track ids only number
+    the poses of a frame: this is a submission to the per-frame task, not to tracking.
+
+    Args:
+        folder: where to; made if missing.
+        poses_of_image: as for :func:`predicted_poses`, each pose also with ``score`` and
+            optionally ``bbox`` (4,) as x, y, width, height in image pixels.
+        ground_truth: the videos and their frames.
+        keypoint_names: names of the K keypoints.
+
+    Returns:
+        The files written.
+    """
+    names = list(keypoint_names)
+    _columns(names, 'the predictions')
+    # Keypoints that PoseTrack has and the model has not (the ears) are written as unannotated.
+    source = [names.index(name) if name in names else None for name in KEYPOINTS]
+    category = dict(supercategory='person', id=1, name='person', keypoints=list(KEYPOINTS),
+                    skeleton=[list(bone) for bone in _SKELETON])
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for video, images in ground_truth.videos.items():
+        annotations = []
+        for image in images:
+            for number, pose in enumerate(poses_of_image.get(image['id'], ())):
+                triplets = np.column_stack([pose['keypoints'], pose['keypoint_scores']])
+                triplets = [[0., 0., 0.] if i is None else triplets[i].tolist() for i in source]
+                annotation = dict(
+                    id=len(annotations),
+                    image_id=image['id'],
+                    category_id=1,
+                    track_id=number,
+                    keypoints=[value for triplet in triplets for value in triplet],
+                    scores=[triplet[2] for triplet in triplets],
+                    score=float(pose['score']))
+                if 'bbox' in pose:
+                    annotation['bbox'] = np.asarray(pose['bbox'], dtype=np.float64).tolist()
+                annotations.append(annotation)
+        content = dict(
+            images=[{k: image[k] for k in _IMAGE_FIELDS if k in image} for image in images],
+            categories=[category],
+            annotations=annotations)
+        files.append(folder / f'{video}.json')
+        files[-1].write_text(json.dumps(content))
+    return files
+
+
+def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, list[dict]]:
+    """Read a submission folder back.
+
+    Args:
+        folder: json files named as the ground truth's videos.
+        ground_truth: the videos expected.
+
+    Returns:
+        Image id -> poses with ``keypoints`` (17, 2), ``keypoint_scores`` (17,) and
+        ``keypoints_present`` (17,), in the order of :data:`KEYPOINTS`. Joints without a score get
+        the lowest rank, as officially.
+
+    Raises:
+        ValueError: if the file of a video is missing or lacks a field.
+    """
+    poses: dict[int, list[dict]] = {}
+    for video in ground_truth.videos:
+        file = Path(folder) / f'{video}.json'
+        if not file.exists():
+            raise ValueError(f'{file}: the submission has no file for this video')
+        content = _read(file, annotations_required=True)
+        names = content['keypoint_names']
+        source = [names.index(name) if name in names else -1 for name in KEYPOINTS]
+        annotations = content['annotations']
+        scores = [a.get('scores') or [_MISSING_SCORE] * len(names) for a in annotations]
+        for annotation, row in zip(annotations, scores):
+            if len(row) != len(names):
+                raise ValueError(f'{file}: annotation {annotation.get("id")} has {len(row)} '
+                                 f"values in 'scores', not {len(names)}")
+        # One more column, of zeros, stands for keypoints that the file does not have.
+        rows = np.zeros((len(annotations), len(names) + 1, 4))
+        rows[:, :-1, :3] = np.reshape([a['keypoints'] for a in annotations], (-1, len(names), 3))
+        rows[:, :-1, 3] = np.reshape(scores, (-1, len(names)))
+        rows = rows[:, source]
+        present = rows[..., :3].any(axis=2)
+        for annotation, row, is_present in zip(annotations, rows, present):
+            poses.setdefault(annotation['image_id'], []).append(
+                dict(keypoints=row[:, :2], keypoint_scores=row[:, 3],
+                     keypoints_present=is_present))
+    return poses
+
+
+def _read(file: Path, annotations_required: bool) -> dict:
+    """Load one file and check its fields; adds ``keypoint_names``."""
+    try:
+        content = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f'{file}: not a json file ({error})') from error
+    hint = _HINT
+    if isinstance(content, dict) and 'annolist' in content:
+        raise ValueError(f"{file}: 'annolist' is the format of PoseTrack17; convert the file to "
+                         "that of PoseTrack18 ('images', 'annotations', 'categories') first")
+    required = ['images', 'categories'] + ['annotations'] * annotations_required
+    for name in required:
+        if not isinstance(content, dict) or name not in content:
+            raise ValueError(f'{file}: lacks {name!r}; {hint}')
+    if not content['categories'] or 'keypoints' not in content['categories'][0]:
+        raise ValueError(f"{file}: lacks 'keypoints' in 'categories'; {hint}")
+    names = content['keypoint_names'] = list(content['categories'][0]['keypoints'])
+    _columns(names, f'{file}: {hint}; categories[0].keypoints')
+    for image in content['images']:
+        for name in ('id', 'file_name'):
+            if name not in image:
+                raise ValueError(f'{file}: an image lacks {name!r}: {image}; {hint}')
+    for annotation in content.get('annotations', []):
+        for name in ('image_id', 'keypoints'):
+            if name not in annotation:
+                raise ValueError(f'{file}: annotation {annotation.get("id")} lacks {name!r}; '
+                                 f'{hint}')
+        if len(annotation['keypoints']) != 3 * len(names):
+            raise ValueError(
+                f'{file}: annotation {annotation.get("id")} has '
+                f'{len(annotation["keypoints"])} values in \'keypoints\', not 3 x {len(names)}')
+    return content
+
+
+def _video_name(image: dict, file: Path) -> str:
+    """Name of the image's video: the folder it lies in, which also names the official file."""
+    name = Path(image['file_name']).parent.name or str(image.get('vid_id', ''))
+    if not name:
+        raise ValueError(f"{file}: image {image['id']} lies in no video folder (file_name "
+                         f"{image['file_name']!r}) and has no 'vid_id'")
+    return name
+
+
+def _columns(names: Sequence[str], what: str) -> list[int]:
+    missing = [joint for joint in JOINTS if joint not in names]
+    if missing:
+        raise ValueError(f'{what} lacks the PoseTrack keypoints {", ".join(missing)}')
+    return [list(names).index(joint) for joint in JOINTS]
+
+
+def _by_names(rows: Sequence, names_of: Sequence[tuple[str, ...]], width: int) -> np.ndarray:
+    """Stack rows of K * width values, K and its order told by names, to (n, 15, width)."""
+    out = np.zeros((len(rows), len(JOINTS), width))
+    for names in set(names_of):
+        chosen = [i for i, other in enumerate(names_of) if other == names]
+        values = np.array([rows[i] for i in chosen], dtype=np.float64)
+        out[chosen] = values.reshape(len(chosen), len(names), width)[:, _columns(names, '')]
+    return out
+
+
+def _joints(rows: Sequence, names_of: Sequence[tuple[str, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    triplets = _by_names(rows, names_of, 3)
+    # Visibility does not matter: a joint is unannotated only if all three values are zero.
+    return triplets[..., :2], triplets.any(axis=2)
+
+
+def _flags(annotations: Sequence[dict], names_of: Sequence[tuple[str, ...]],
+           path: Path) -> dict[str, np.ndarray]:
+    flags = {}
+    for name in _FLAGS:
+        if not any(name in a for a in annotations):
+            continue
+        rows = []
+        for annotation, names in zip(annotations, names_of):
+            row = annotation.get(name, [0] * len(names))
+            if len(row) != len(names):
+                raise ValueError(f'{path}: annotation {annotation.get("id")} has {len(row)} '
+                                 f'values in {name!r}, not {len(names)}')
+            rows.append(row)
+        flags[name] = _by_names(rows, names_of, 1)[..., 0] > 0
+    return flags
+
+
+def _ignore_regions(images: Sequence[dict], path: Path) -> list[list[np.ndarray]]:
+    counts, sizes, all_x, all_y = [], [], [], []
+    for image in images:
+        xs, ys = image.get('ignore_regions_x'), image.get('ignore_regions_y')
+        if xs is None or ys is None:
+            xs = ys = []
+        try:
+            image_sizes = [len(x) for x in xs]
+            if image_sizes != [len(y) for y in ys]:
+                raise ValueError('unequal numbers')
+            corners = np.array([v for region in (*xs, *ys) for v in region], dtype=np.float64)
+            if not np.isfinite(corners).all():
+                raise ValueError('not finite')
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f'{path}: image {image["id"]} ({image["file_name"]}): ignore_regions_x and '
+                f'ignore_regions_y must be lists of polygons with as many x as y ({error})'
+            ) from error
+        counts.append(len(image_sizes))
+        sizes += image_sizes
+        all_x.append(corners[:len(corners) // 2])
+        all_y.append(corners[len(corners) // 2:])
+    corners = np.column_stack([np.concatenate([[], *all_x]), np.concatenate([[], *all_y])])
+    ends = np.cumsum(sizes, dtype=np.int64)
+    polygons = iter([corners[end - size:end] for end, size in zip(ends, sizes)])
+    return [[next(polygons) for _ in range(count)] for count in counts]
