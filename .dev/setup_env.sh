@@ -41,7 +41,7 @@ python_id() { "$1" -c 'import sys; print(sys.version)' 2> /dev/null || true; }
 # files themselves, but mim finds them through a list written when it was installed.
 package_id() {
     cat setup.py pyproject.toml model-index.yml diffpose_mm/version.py
-    find configs diffpose_mm/tools -name '*.py' -o -name '*.yml' | LC_ALL=C sort
+    { find configs diffpose_mm/tools -name '*.py' -o -name '*.yml' 2> /dev/null || true; } | LC_ALL=C sort
 }
 
 environment_key=''
@@ -104,14 +104,14 @@ run_step() {
     while kill -0 "$child" 2> /dev/null; do
         sleep 0.2
         if [ $((SECONDS - from)) -ge $next ]; then
-            say "  $((SECONDS - from)) s $(progress)"
+            say "  $((SECONDS - from)) s, still at it$(progress)"
             next=$((next + 30))
         fi
     done
     wait "$child" || rc=$?
     child=''
     if [ $rc -ne 0 ]; then
-        tail -n 25 "$log" >&2
+        tail -n 25 "$log" | cut -c 1-200 >&2
         local hint='the log has the details'
         if tail -n 60 "$log" | grep -q 'No space left on device'; then
             hint='the disk is full: free some space'
@@ -130,6 +130,8 @@ drop_half_installed() {
     for info in "$venv"/lib/python3.*/site-packages/*.dist-info; do
         if [ -d "$info" ] && [ ! -s "$info/RECORD" ]; then rm -rf "$info"; fi
     done
+    # pip itself is upgraded too; cut off there, it is gone.
+    "$py" -m pip --version > /dev/null 2>&1 || "$py" -m ensurepip
 }
 
 pip_install() {
@@ -235,7 +237,7 @@ mmcv_progress() {
     local made total
     made=$(find "$build" -name '*.o' 2> /dev/null | wc -l)
     total=$(sed -n 's/^ *\[[0-9]*\/\([0-9]*\)\].*/\1/p' "$log" | tail -n 1)
-    echo "${made} files compiled${total:+, $total in this run}"
+    echo ": $made files compiled${total:+ ($total to do in this run)}"
 }
 
 check_compiler() {
