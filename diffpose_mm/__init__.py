@@ -5,7 +5,7 @@ visualizers in mmpose's registries, so ``custom_imports=dict(imports=['diffpose_
 config is all that MMPose needs.
 """
 
-from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: F401
+from . import apis, codecs, datasets, engine, evaluation, models, visualization  # noqa: F401
 from .version import __version__
 
 engine.register_safe_globals()

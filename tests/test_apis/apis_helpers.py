@@ -1,0 +1,78 @@
+"""What the tests of inference share: a tiny DiffPose with random weights, and short videos."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+
+
+def tiny(name='diffpose_synthetic.py', **test_cfg):
+    """The config `name`, cut down until it runs in milliseconds."""
+    cfg = Config.fromfile(CONFIGS / name)
+    cfg.model.backbone.update(stem_channels=8, base_channels=8)
+    cfg.model.neck.update(in_channels=32, out_channels=32, embed_dims=16, num_layers=1)
+    cfg.model.head.update(in_channels=32)
+    if 'pose_decoder' in cfg.model.head:
+        cfg.model.head.pose_decoder.update(channels=(16, 16, 8), out_channels=8)
+        cfg.model.test_cfg.update(sampling_steps=1)
+    else:
+        cfg.model.head.update(deconv_out_channels=(8, 8))
+    cfg.model.test_cfg.update(flip_test=False, **test_cfg)
+    return cfg
+
+
+def write_tiny(folder, name='diffpose_synthetic.py', **test_cfg):
+    """Config and weights as files; the weights are such that every frame of a clip matters."""
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    init_default_scope('mmpose')
+    cfg = tiny(name, **test_cfg)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=1.5 / parameter[0].numel() ** 0.5)
+    config, weights = Path(folder) / name, Path(folder) / 'weights.pth'
+    cfg.dump(config)
+    torch.save(dict(state_dict=model.state_dict()), weights)
+    return str(config), str(weights)
+
+
+def moving_frames(count, width=120, height=90, seed=0):
+    """Frames with a bright figure that walks over noise, BGR."""
+    generator = np.random.default_rng(seed)
+    ground = generator.integers(0, 120, (height, width, 3)).astype(np.uint8)
+    frames = []
+    for t in range(count):
+        frame = ground.copy()
+        x = 30 + 4 * t
+        cv2.circle(frame, (x, 25), 8, (200, 180, 240), -1)
+        cv2.line(frame, (x, 30), (x + (t % 3) * 4 - 4, 75), (250, 100, 60), 7)
+        cv2.line(frame, (x, 40), (x + 12, 50 + (t % 4) * 3), (60, 220, 90), 4)
+        frames.append(frame)
+    return frames
+
+
+def write_video(path, frames, fps=10):
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), fps, (width, height))
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return str(path)
+
+
+def read_video(path):
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while True:
+        good, frame = capture.read()
+        if not good:
+            return frames
+        frames.append(frame)

@@ -1,0 +1,16 @@
+"""A tiny DiffPose with random weights, and a short video, for all tests of inference."""
+
+import pytest
+from apis_helpers import moving_frames, write_tiny, write_video
+
+
+@pytest.fixture(scope='session')
+def tiny_model(tmp_path_factory):
+    """(config, weights) of a tiny DiffPose."""
+    return write_tiny(tmp_path_factory.mktemp('tiny'))
+
+
+@pytest.fixture(scope='session')
+def video(tmp_path_factory):
+    """A video of seven frames."""
+    return write_video(tmp_path_factory.mktemp('video') / 'walk.avi', moving_frames(7))
