@@ -156,11 +156,12 @@ def cloth_color(rng: np.random.Generator) -> np.ndarray:
 
 
 class Body:
-    """One person: lengths in metres, clothes and mesh, all drawn from ``rng``.
+    """One person: lengths in metres, all drawn from ``rng``; ``dress`` gives clothes and the mesh.
 
     Attributes:
         height: standing height, metres.
-        mesh: the quad mesh.
+        girth: thickness of limbs and trunk, 1 = average.
+        mesh: the quad mesh, after ``dress``.
         head_outline: (M, 3) surface points of the head in its part's frame, for ``bbox_head``.
     """
 
@@ -181,6 +182,10 @@ class Body:
         self.thigh, self.shin, self.foot = part(.242), part(.232), part(.14)
         self.ankle = part(.04)
         self.girth = float(np.clip(rng.normal(1.05, .13), .82, 1.45))
+
+    def dress(self, rng: np.random.Generator, pixels: float) -> None:
+        """Draws clothes and builds the mesh, coarser for someone fewer than 110 pixels tall."""
+        self._columns = (8, 14, 14, 16) if pixels >= 110 else (6, 10, 10, 12)
         self.mesh = self._build(rng)
 
     # Radii shared by the mesh and by ground contact.
@@ -189,6 +194,7 @@ class Body:
 
     def _build(self, rng: np.random.Generator) -> Mesh:
         h, b = self.height, _MeshBuilder(rng)
+        few, pelvis_columns, _, chest_columns = self._columns
         skin = SKIN_TONES[rng.integers(len(SKIN_TONES))] * rng.uniform(.92, 1.06)
         hair = HAIR_TONES[rng.integers(len(HAIR_TONES))] * rng.uniform(.8, 1.15)
         shirt, trousers, accent = cloth_color(rng), cloth_color(rng), cloth_color(rng)
@@ -238,7 +244,7 @@ class Body:
                          (.86 * c, self.shoulder * .98, g(.058), 0, .002),
                          (.99 * c, self.shoulder * .86, g(.047), 0, 0),
                          (1.07 * c, self.shoulder * .5, g(.038), 0, 0),
-                         (1.12 * c, g(.034), g(.034), 0, .004)], 16, chest_color)
+                         (1.12 * c, g(.034), g(.034), 0, .004)], chest_columns, chest_color)
         belt = cloth_color(rng) * .6
 
         def pelvis_color(t, phi):
@@ -250,9 +256,10 @@ class Body:
 
         b.tube('pelvis', [(w * 1.02, g(.08), g(.062), 0, 0), (w * .62, g(.084), g(.064), 0, 0),
                           (w * .1, g(.092), g(.068), 0, -.004), (-.03 * h, g(.09), g(.064), 0, -.004),
-                          (-.06 * h, g(.06), g(.045), 0, 0)], 14, pelvis_color)
+                          (-.06 * h, g(.06), g(.045), 0, 0)], pelvis_columns, pelvis_color)
         b.tube('neck', [(-.02 * h, g(.036), g(.036), 0, 0), (self.neck, .03 * h, .031 * h, 0, .004),
-                        (self.neck + .03 * h, .026 * h, .028 * h, 0, .006)], 8, lambda t, p: skin)
+                        (self.neck + .03 * h, .026 * h, .028 * h, 0, .006)], few,
+               lambda t, p: skin)
         self._add_head(b, rng, skin, hair, long_hair, bald, hat)
 
         for side in 'lr':
@@ -299,7 +306,7 @@ class Body:
                 return hair
             return skin
 
-        b.tube('head', rings, 14, color)
+        b.tube('head', rings, self._columns[2], color)
         if long_hair and not bald:
             b.tube('head', [(.62 * top, r_x * .9, r_z * .45, 0, -.26 * top),
                             (.2 * top, r_x * 1.02, r_z * .45, 0, -.3 * top),
@@ -329,7 +336,7 @@ class Body:
         self.head_outline = np.concatenate([self.head_outline, [[0, 0, 0], [0, top, 0]]])
 
     def _add_arm(self, b, side, skin, shirt_color, accent, sleeve):
-        g, u, f = self._radius, self.uarm, self.farm
+        g, u, f, few = self._radius, self.uarm, self.farm, self._columns[0]
         cuff = sleeve - .12
 
         def upper(t, phi):
@@ -347,20 +354,20 @@ class Body:
                                 (-.1 * u, g(.035), g(.037), 0, 0), (-.35 * u, g(.033), g(.035), 0, 0),
                                 (-.6 * u, g(.029), g(.031), 0, 0), (-.85 * u, g(.026), g(.027), 0, 0),
                                 (-1.03 * u, g(.022), g(.022), 0, 0),
-                                (-1.1 * u, g(.01), g(.01), 0, 0)], 8, upper)
+                                (-1.1 * u, g(.01), g(.01), 0, 0)], few, upper)
         b.tube(f'{side}_farm', [(.02 * self.height, g(.01), g(.01), 0, 0),
                                 (.0, g(.024), g(.025), 0, 0), (-.3 * f, g(.026), g(.026), 0, 0),
                                 (-.65 * f, g(.021), g(.021), 0, 0), (-.95 * f, g(.016), g(.017), 0, 0),
-                                (-1.05 * f, g(.009), g(.009), 0, 0)], 8, fore)
+                                (-1.05 * f, g(.009), g(.009), 0, 0)], few, fore)
         d = self.hand
         b.tube(f'{side}_hand', [(.0, .011 * self.height, .014 * self.height, 0, 0),
                                 (-.35 * d, .013 * self.height, .024 * self.height, 0, .004),
                                 (-.7 * d, .011 * self.height, .022 * self.height, 0, .004),
-                                (-1. * d, .006 * self.height, .01 * self.height, 0, 0)], 8,
+                                (-1. * d, .006 * self.height, .01 * self.height, 0, 0)], few,
                lambda t, p: skin * 1.04)
 
     def _add_leg(self, b, side, skin, trousers, sock, shoe, leg):
-        g, t_len, s_len = self._radius, self.thigh, self.shin
+        g, t_len, s_len, few = self._radius, self.thigh, self.shin, self._columns[0]
 
         def upper(t, phi):
             return trousers if t < leg else skin
@@ -376,20 +383,20 @@ class Body:
                                  (-.55 * t_len, g(.043), g(.047), 0, 0),
                                  (-.8 * t_len, g(.036), g(.039), 0, 0),
                                  (-1. * t_len, g(.031), g(.034), 0, 0),
-                                 (-1.08 * t_len, g(.015), g(.015), 0, 0)], 8, upper)
+                                 (-1.08 * t_len, g(.015), g(.015), 0, 0)], few, upper)
         b.tube(f'{side}_shin', [(.03 * self.height, g(.014), g(.014), 0, 0),
                                 (.0, g(.03), g(.032), 0, .002), (-.25 * s_len, g(.031), g(.034), 0, -.006),
                                 (-.5 * s_len, g(.027), g(.029), 0, -.005),
                                 (-.75 * s_len, g(.021), g(.022), 0, 0),
                                 (-.97 * s_len, g(.018), g(.019), 0, 0),
-                                (-1.06 * s_len, g(.01), g(.012), 0, 0)], 8, lower)
+                                (-1.06 * s_len, g(.01), g(.012), 0, 0)], few, lower)
         low, k = -self.ankle, self.foot
         b.tube(f'{side}_foot', [(-.25 * k, .012 * self.height, .012 * self.height, 0, low * .5),
                                 (-.2 * k, .022 * self.height, .022 * self.height, 0, low * .42),
                                 (.1 * k, .024 * self.height, .024 * self.height, 0, low * .42),
                                 (.45 * k, .027 * self.height, .016 * self.height, 0, low * .6),
                                 (.7 * k, .022 * self.height, .011 * self.height, 0, low * .7),
-                                (.78 * k, .008 * self.height, .006 * self.height, 0, low * .75)], 8,
+                                (.78 * k, .008 * self.height, .006 * self.height, 0, low * .75)], few,
                lambda t, p: shoe, axis='z')
 
     def forward(self, pose: Dict[str, np.ndarray]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -38,10 +38,10 @@ class Difficulty:
         families: probabilities of walk, run, jump, wave, squat, turn, fall.
     """
     people: Tuple[float, ...] = (.2, .35, .3, .15)
-    cross: float = .7
-    occluders: float = 1.
+    cross: float = .55
+    occluders: float = .8
     static_occluders: float = .25
-    exposure: Tuple[float, float] = (.15, .75)
+    exposure: Tuple[float, float] = (.2, .5)
     shake: float = .025
     pan: float = .25
     defocus: float = .35
@@ -172,6 +172,8 @@ class Scene:
             if attempt > 5:
                 motion.curve *= .5
                 depth = np.clip(depth * rng.uniform(.8, 1.25), 1.15 * near, .87 * far)
+        else:
+            path *= (np.clip(distance, near, far) / distance)[:, None]
         return Person(body, motion, grid, path)
 
     def _people(self, rng):
@@ -185,11 +187,12 @@ class Scene:
             families = self._families(rng, crosses and rng.random() < .6)
             near, far = self._depth_range(body)
             for _ in range(20):
-                tall = 240 * np.exp(rng.uniform(np.log(80 / 240), np.log(228 / 240)))
+                tall = rng.uniform(64, 232)
                 depth = np.clip(self.focal * body.height / (tall * self.unit), 1.02 * near, far)
                 if all(abs(depth - other) > .45 for other in depths):
                     break
             depths.append(depth)
+            body.dress(rng, self.focal * body.height / depth)
             if families[0] in ('walk', 'run'):
                 yaw = rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, .6)
             else:
@@ -273,10 +276,12 @@ class Scene:
             metre = depth / self.focal * self.unit
             wide = rng.uniform(8, 24) if rng.random() < .5 else rng.uniform(20, 56)
             tall = rng.uniform(60, 300) if rng.random() < .6 else rng.uniform(25, 90)
-            if i >= moving:
-                wide = rng.uniform(6, 30)
             base = rng.uniform(-10, 40) if rng.random() < .5 else rng.uniform(-120, 0)
             offset = rng.normal(0, 8) * metre / depth
+            if i >= moving:
+                # Beside the person: what hides all of someone all the time teaches nothing.
+                wide = rng.uniform(6, 30)
+                offset = rng.choice([-1, 1]) * rng.uniform(.15, .6) / depth
             rate = 0.
             if i < moving:
                 rate = rng.choice([-1, 1]) * rng.uniform(110, 420) * metre / depth
