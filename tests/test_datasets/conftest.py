@@ -1,3 +1,4 @@
+import gc
 import json
 
 import cv2
@@ -9,6 +10,15 @@ from mmengine.registry import init_default_scope
 @pytest.fixture(autouse=True)
 def _mmpose_scope():
     init_default_scope('mmpose')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _quick_garbage_collection():
+    """mmengine collects garbage for every dataset, through all that PyTorch has imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def draw_frame(video, number, size=(64, 48)):

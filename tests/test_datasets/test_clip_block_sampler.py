@@ -36,7 +36,7 @@ def test_without_shuffling_samples_come_by_video_and_frame(data):
 
 def test_all_persons_of_a_block_of_keyframes_come_together(data):
     keys = data.clip_keys()
-    order = list(ClipBlockSampler(data, seed=0, block_frames=4))
+    order = list(ClipBlockSampler(data, seed=0, block_frames=4, mix_blocks=1))
     runs = [[keys[order[0]]]]
     for i in order[1:]:
         near = keys[i][0] == runs[-1][-1][0] and abs(keys[i][1] - runs[-1][-1][1]) < 4
@@ -50,7 +50,7 @@ def test_all_persons_of_a_block_of_keyframes_come_together(data):
 def test_blocks_begin_elsewhere_in_every_epoch(data):
     """With fixed boundaries the same samples would always share a batch."""
     keys = data.clip_keys()
-    sampler = ClipBlockSampler(data, seed=0, block_frames=5)
+    sampler = ClipBlockSampler(data, seed=0, block_frames=5, mix_blocks=1)
     sizes = set()
     for epoch in range(6):
         sampler.set_epoch(epoch)
@@ -68,7 +68,7 @@ def test_blocks_save_decoding_where_the_cache_is_small(data):
     decodes = {}
     orders = dict(
         shuffled=np.random.default_rng(0).permutation(len(data)).tolist(),
-        blocks=list(ClipBlockSampler(data, seed=0)),
+        blocks=list(ClipBlockSampler(data, seed=0, mix_blocks=1)),
         sequential=list(ClipBlockSampler(data, shuffle=False)),
     )
     for name, order in orders.items():
@@ -80,13 +80,46 @@ def test_blocks_save_decoding_where_the_cache_is_small(data):
     assert decodes['blocks'] < 0.9 < 3 < decodes['shuffled']
 
 
+def videos_a_batch(keys, order, batch_size=16):
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    return np.mean([len({keys[i][0] for i in batch}) for batch in batches])
+
+
+def test_mixed_blocks_bring_more_videos_into_a_batch(data):
+    """A batch of one scene is a poor estimate of the gradient and of batch statistics."""
+    keys = data.clip_keys()
+    alone, mixed = (
+        list(ClipBlockSampler(data, seed=0, mix_blocks=mix_blocks)) for mix_blocks in (1, 8)
+    )
+    assert sorted(mixed) == list(range(len(data)))
+    assert videos_a_batch(keys, mixed) > 1.3 * videos_a_batch(keys, alone)
+
+
+@pytest.mark.parametrize('shuffle', [True, False])
+def test_a_worker_gets_batches_that_share_frames(data, shuffle):
+    """Dealt by turns without regard, every worker would decode the frames of every mix."""
+    keys = data.clip_keys()
+
+    def decodes(order):
+        caches = [LoadClip(cache_mb=32 * 64 * 48 * 3 / 2**20) for _ in range(3)]
+        for place, i in enumerate(order):
+            caches[place // 4 % 3](data.get_data_info(i))
+        return sum(load.stats()['decodes'] for load in caches) / len(order)
+
+    kwargs = dict(shuffle=shuffle, mix_blocks=4, seed=0)
+    plain = list(ClipBlockSampler(data, **kwargs))
+    dealt = list(ClipBlockSampler(data, batch_size=4, num_workers=3, **kwargs))
+    assert sorted(dealt) == list(range(len(keys)))
+    assert decodes(dealt) < 0.75 * decodes(plain)
+
+
 @pytest.mark.parametrize('world_size', [1, 2, 4, 7])
 @pytest.mark.parametrize('shuffle', [True, False])
 def test_processes_share_the_samples_out_evenly(data, monkeypatch, world_size, shuffle):
     parts = []
     for rank in range(world_size):
         monkeypatch.setattr(clip_block_sampler, 'get_dist_info', lambda r=rank: (r, world_size))
-        sampler = ClipBlockSampler(data, seed=0, shuffle=shuffle)
+        sampler = ClipBlockSampler(data, seed=0, shuffle=shuffle, batch_size=4, num_workers=2)
         parts.append(list(sampler))
         assert len(parts[-1]) == len(sampler) == -(-len(data) // world_size)
     # mmengine puts the results of processes together by turns and cuts to the dataset's length.
@@ -105,8 +138,9 @@ def test_concatenated_clip_datasets_keep_their_videos_apart(data, write_posetrac
 def test_datasets_without_clips_and_empty_blocks_are_refused(data):
     with pytest.raises(TypeError, match='TensorDataset.*use DefaultSampler'):
         ClipBlockSampler(TensorDataset())
-    with pytest.raises(ValueError, match='block_frames=0'):
-        ClipBlockSampler(data, block_frames=0)
+    for name in ('block_frames', 'mix_blocks'):
+        with pytest.raises(ValueError, match=f'{name}=0'):
+            ClipBlockSampler(data, **{name: 0})
 
 
 def test_the_sampler_is_built_from_a_config(data):

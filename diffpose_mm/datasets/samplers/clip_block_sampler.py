@@ -29,18 +29,24 @@ def _clip_keys(dataset: Dataset) -> list[tuple]:
 class ClipBlockSampler(Sampler):
     """Shuffle blocks of neighbouring keyframes instead of single samples.
 
-    In a fully shuffled order a worker's frame cache meets a frame again by chance only, and T
-    frames are decoded for every sample. Here all persons of ``block_frames`` keyframes that follow
-    each other in a video are one block; blocks come in random order, with boundaries that differ
-    from epoch to epoch, and so do the samples within a block. In distributed runs every process
-    gets whole stretches of that order, equally many samples, padded where they do not divide.
+    In a fully shuffled order a worker's frame cache meets a frame again by chance only, and nearly
+    T frames are decoded for every sample. Here all persons of ``block_frames`` keyframes that
+    follow each other in a video are one block. Blocks come in random order, with boundaries that
+    differ from epoch to epoch, and the samples of ``mix_blocks`` blocks at a time are shuffled
+    together, so that a batch still shows many videos. In distributed runs every process gets a
+    stretch of that order, equally long, padded where the samples do not divide.
+
+    To be of use, a worker's cache has to hold about ``mix_blocks * (block_frames + T - 1)`` frames.
 
     Args:
         dataset (Dataset): A clip dataset, or a concatenation of clip datasets.
         shuffle (bool): With False, samples come by video and frame; results that mmengine gathers
             from several processes are then complete and free of the padding. Defaults to True.
-        block_frames (int): Keyframes a block. Larger blocks save decoding, and make the samples of
-            a batch more alike. Defaults to 4.
+        block_frames (int): Keyframes a block. Defaults to 4.
+        mix_blocks (int): Blocks whose samples are mixed. Defaults to 8.
+        batch_size (int, optional): The loader's. Together with ``num_workers`` it makes the batches
+            of a mix all go to one worker, whose cache then serves them. Defaults to None.
+        num_workers (int, optional): The loader's. Defaults to None.
         seed (int, optional): The same for all processes. Defaults to None: drawn and shared.
 
     Raises:
@@ -48,14 +54,25 @@ class ClipBlockSampler(Sampler):
     """
 
     def __init__(
-        self, dataset: Dataset, shuffle: bool = True, block_frames: int = 4, seed: int | None = None
+        self,
+        dataset: Dataset,
+        shuffle: bool = True,
+        block_frames: int = 4,
+        mix_blocks: int = 8,
+        batch_size: int | None = None,
+        num_workers: int | None = None,
+        seed: int | None = None,
     ) -> None:
-        if block_frames < 1:
-            raise ValueError(f'ClipBlockSampler: block_frames={block_frames} has to be at least 1')
+        for name, value in dict(block_frames=block_frames, mix_blocks=mix_blocks).items():
+            if value < 1:
+                raise ValueError(f'ClipBlockSampler: {name}={value} has to be at least 1')
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
         self.shuffle = shuffle
         self.block_frames = block_frames
+        self.mix_blocks = mix_blocks
+        self.batch_size = batch_size
+        self.num_workers = num_workers
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         self._keyframes = self._group()
@@ -81,15 +98,32 @@ class ClipBlockSampler(Sampler):
             for start in range(first, len(video), self.block_frames):
                 frames = video[max(start, 0) : start + self.block_frames]
                 if frames:
-                    blocks.append(generator.permutation(np.concatenate(frames)))
-        return np.concatenate([blocks[i] for i in generator.permutation(len(blocks))])
+                    blocks.append(np.concatenate(frames))
+        order = generator.permutation(len(blocks))
+        mixes = np.array_split(order, range(self.mix_blocks, len(order), self.mix_blocks))
+        return np.concatenate(
+            [generator.permutation(np.concatenate([blocks[i] for i in mix])) for mix in mixes]
+        )
+
+    def _deal(self, stretch: np.ndarray) -> np.ndarray:
+        """Give each worker a piece of the stretch: PyTorch hands them the batches by turns."""
+        if not self.batch_size or not self.num_workers:
+            return stretch
+        pieces = np.array_split(stretch, self.num_workers)
+        rounds = len(pieces[-1]) // self.batch_size
+        batches = [
+            piece[turn * self.batch_size : (turn + 1) * self.batch_size]
+            for turn in range(rounds)
+            for piece in pieces
+        ]
+        return np.concatenate(batches + [piece[rounds * self.batch_size :] for piece in pieces])
 
     def __iter__(self) -> Iterator[int]:
         """This process's stretch of the order."""
         order = self._order()
         # Only the last stretches are short, by one, and mmengine cuts off just the last result of
         # those when it puts the processes' results together.
-        stretch = np.array_split(order, self.world_size)[self.rank].tolist()
+        stretch = self._deal(np.array_split(order, self.world_size)[self.rank]).tolist()
         if len(stretch) < self.num_samples:
             stretch.append(int(order[0]))
         return iter(stretch)
