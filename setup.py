@@ -48,9 +48,12 @@ class BuildPy(build_py):
 
     def run(self):
         """Build, then add the `.mim` folder."""
-        super().run()
         if getattr(self, 'editable_mode', False):
+            super().run()
             return
+        # A build folder left by an earlier install may hold modules and configs deleted since.
+        shutil.rmtree(Path(self.build_lib, PACKAGE), ignore_errors=True)
+        super().run()
         for file in mim_files():
             target = Path(self.build_lib, PACKAGE, '.mim', file)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +68,8 @@ class EditableWheel(editable_wheel):
         super().run()
         for wheel in Path(self.dist_dir).glob(f'{PACKAGE}-*editable*.whl'):
             add_to_wheel(wheel, dict(editable_mim_files()))
+        # Left here, it would make `python -m mim`, run in this folder, miss the configs.
+        shutil.rmtree(ROOT / f'{PACKAGE}.egg-info', ignore_errors=True)
 
 
 def editable_mim_files():

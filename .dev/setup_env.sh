@@ -258,23 +258,30 @@ check_compiler() {
     fi
 }
 
+mmcv_loads() { (cd / && "$py" -W ignore -c 'import mmcv.ops'); }
+
 install_mmcv() {
-    drop_half_installed
-    "$py" -m pip install --no-deps --force-reinstall "$wheels"/mmcv-*.whl
-    (cd / && "$py" -W ignore -c 'import mmcv.ops')
+    drop_half_installed &&
+        "$py" -m pip install --no-deps --force-reinstall "$wheels"/mmcv-*.whl &&
+        mmcv_loads
 }
 
 if ! done_with mmcv "$environment_key"; then
     # mmcv imports mmengine, so that comes before the check that its operators load.
     run_step 'mmengine' pip_install "$(grep '^mmengine==' requirements/mminstall.txt)"
-    if compgen -G "$wheels/mmcv-*.whl" > /dev/null; then
+    ready=no
+    if done_with mmcv_wheel "$wheels" && mmcv_loads >> "$log" 2>&1; then
+        ready=yes
+    elif compgen -G "$wheels/mmcv-*.whl" > /dev/null; then
         say "mmcv was compiled before: ${wheels/#${HOME:-/nowhere}/\~}"
-        if ! install_mmcv >> "$log" 2>&1; then
+        if install_mmcv >> "$log" 2>&1; then
+            ready=yes
+        else
             say 'but it does not load here: compiling it again'
             rm -rf "$wheels"
         fi
     fi
-    if ! compgen -G "$wheels/mmcv-*.whl" > /dev/null; then
+    if [ $ready = no ]; then
         check_compiler
         need_disk 2000
         progress() { mmcv_progress; }
@@ -284,6 +291,7 @@ if ! done_with mmcv "$environment_key"; then
         say "kept for the next clone: ${wheels/#${HOME:-/nowhere}/\~}"
     fi
     rm -rf "$build"
+    stamp mmcv_wheel "$wheels"
     stamp mmcv "$environment_key"
 fi
 

@@ -1,0 +1,240 @@
+"""Pins, the built wheels and what mim finds in them."""
+
+import ast
+import csv
+import importlib.metadata as metadata
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from mmengine.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
+TOOLS = sorted(
+    path.name for path in (ROOT / 'diffpose_mm' / 'tools').glob('*.py') if path.stem != '__init__'
+)
+
+
+def requirements(name):
+    """Normalised name -> version specifier, of requirements/`name`.txt."""
+    found = {}
+    for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines():
+        if line.strip() and not line.startswith('#'):
+            project, spec = re.fullmatch(r'([A-Za-z0-9_.-]+)(.*)', line.strip()).groups()
+            found[normalise(project)] = spec
+    return found
+
+
+def normalise(project):
+    return re.sub('[-_.]+', '-', project).lower()
+
+
+@pytest.mark.parametrize('name', ['build', 'mminstall', 'mmpose_deps', 'tests'])
+def test_direct_pins_are_exact_and_agree_with_the_constraints(name):
+    constraints = requirements('constraints')
+    for project, spec in requirements(name).items():
+        assert spec.startswith('=='), f'{project}{spec} in {name}.txt is not exact'
+        assert constraints.get(project) == spec, f'{project}: {name}.txt and constraints.txt differ'
+
+
+def test_environment_is_the_pinned_one():
+    """A package that pip moved on the way would make every other result hard to repeat."""
+    wrong = {}
+    for project, spec in requirements('constraints').items():
+        if project == 'pip':
+            continue
+        version = metadata.version(project).split('+')[0]
+        if f'=={version}' != spec:
+            wrong[project] = (version, spec)
+    assert not wrong
+
+
+def test_install_beside_mmpose_moves_nothing():
+    """`pip install .` may ask only for what MMPose and MMEngine ask for, at any version."""
+    theirs = {
+        normalise(re.match('[A-Za-z0-9_.-]+', line).group())
+        for line in metadata.requires('mmpose') + metadata.requires('mmengine')
+        if 'extra ==' not in line
+    }
+    runtime = requirements('runtime')
+    assert set(runtime) <= theirs
+    assert set(runtime.values()) == {''}
+
+
+def test_every_import_of_the_package_is_a_declared_requirement():
+    declared = set()
+    for name in ('build', 'mminstall', 'mmpose_deps', 'runtime'):
+        declared |= set(requirements(name))
+    distributions = metadata.packages_distributions()
+    missing = {}
+    for path in (ROOT / 'diffpose_mm').rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            else:
+                continue
+            for name in {name.split('.')[0] for name in names}:
+                if name in sys.stdlib_module_names or name == 'diffpose_mm':
+                    continue
+                owners = {normalise(owner) for owner in distributions.get(name, [])}
+                if not owners & declared:
+                    missing.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert not missing
+
+
+def test_model_index_lists_every_config_once():
+    """`mim search` shows what the metafile names; a config left out cannot be found."""
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    models = []
+    for part in index['Import']:
+        models += yaml.safe_load((ROOT / part).read_text())['Models']
+    assert sorted(model['Config'] for model in models) == [f'configs/{name}' for name in CONFIGS]
+    for model in models:
+        assert model['Name'] == Path(model['Config']).stem
+
+
+def test_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == metadata.version('diffpose_mm')
+
+
+@pytest.fixture(scope='module')
+def source_copy(tmp_path_factory):
+    """What a build needs, elsewhere: building in the working tree would leave files there."""
+    target = tmp_path_factory.mktemp('packaging') / 'source'
+    target.mkdir()
+    ignore = shutil.ignore_patterns('__pycache__')
+    for name in ('diffpose_mm', 'configs', 'requirements'):
+        shutil.copytree(ROOT / name, target / name, ignore=ignore)
+    for name in ('projects', 'tests'):  # must not end up in a wheel
+        (target / name / 'inner').mkdir(parents=True)
+        (target / name / '__init__.py').touch()
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'model-index.yml', 'LICENSE'):
+        shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def build(source, kind, site):
+    """Build a wheel as pip does, and unpack it to `site` as pip would."""
+    output = site.parent / f'{kind}_wheel'
+    output.mkdir()
+    code = f'from setuptools import build_meta; build_meta.build_{kind}({str(output)!r})'
+    subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], cwd=source, check=True, capture_output=True
+    )
+    (wheel,) = output.glob('*.whl')
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.testzip() is None
+        archive.extractall(site)
+    return site
+
+
+@pytest.fixture(scope='module')
+def installed(source_copy):
+    return build(source_copy, 'wheel', source_copy.parent / 'installed')
+
+
+@pytest.fixture(scope='module')
+def editable(source_copy):
+    return build(source_copy, 'editable', source_copy.parent / 'editable')
+
+
+def ask_mim(site, cwd, expression):
+    """Evaluate an expression in a process that sees `site` first and runs in another folder."""
+    code = (
+        f'import sys; sys.path.insert(0, {str(site)!r})\n'
+        'from mim.utils import get_installed_path, recursively_find\n'
+        f"path = get_installed_path('diffpose_mm')\nprint(repr({expression}))"
+    )
+    result = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], cwd=cwd, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return ast.literal_eval(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize('kind', ['installed', 'editable'])
+def test_mim_finds_each_config_once(kind, request, tmp_path):
+    """mim searches a config by its basename and refuses two hits."""
+    site = request.getfixturevalue(kind)
+    found = ask_mim(
+        site,
+        tmp_path,
+        f'{{name: recursively_find(path, name, followlinks=True) for name in {CONFIGS!r}}}',
+    )
+    assert CONFIGS
+    for name in CONFIGS:
+        assert found[name] == [str(site / 'diffpose_mm' / '.mim' / 'configs' / name)]
+
+
+def test_wheel_holds_the_package_and_nothing_else(installed):
+    top = {path.name for path in installed.iterdir() if not path.name.endswith('.dist-info')}
+    assert top == {'diffpose_mm'}
+    modules = {path.relative_to(ROOT) for path in (ROOT / 'diffpose_mm').rglob('*.py')}
+    assert not [path for path in modules if not (installed / path).exists()]
+    assert (installed / 'diffpose_mm/.mim/model-index.yml').exists()
+    for path in (ROOT / 'configs').rglob('*.py'):
+        copy = installed / 'diffpose_mm/.mim' / path.relative_to(ROOT)
+        assert copy.read_bytes() == path.read_bytes()
+
+
+def test_editable_install_leads_to_the_working_tree(editable, source_copy):
+    """Edits of a config or tool must show at once, from any folder, through mim."""
+    stub = editable / 'diffpose_mm/.mim'
+    name = next(name for name in CONFIGS if name.startswith('diffpose_synthetic'))
+    real = source_copy / 'configs' / name
+    assert Config.fromfile(stub / 'configs' / name).to_dict() == Config.fromfile(real).to_dict()
+    real.write_text(real.read_text() + "\nadded_later = 'seen'\n")
+    assert Config.fromfile(stub / 'configs' / name).added_later == 'seen'
+
+    assert sorted(path.name for path in (stub / 'tools').glob('*.py')) == TOOLS
+    (source_copy / 'diffpose_mm/tools/train.py').write_text("print(__name__, 'from the tree')\n")
+    result = subprocess.run(
+        [sys.executable, stub / 'tools/train.py'], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == '__main__ from the tree\n'
+
+
+def test_editable_install_does_not_hide_the_package(editable, source_copy):
+    """The folder that mim needs has no __init__.py; a path hook would lose against it."""
+    assert not (editable / 'diffpose_mm/__init__.py').exists()
+    (pth,) = editable.glob('*.pth')
+    assert Path(pth.read_text().strip()).resolve() == source_copy.resolve()
+
+
+def test_record_of_the_editable_wheel_is_complete(editable):
+    """pip uninstall removes what RECORD names and leaves the rest lying."""
+    (record,) = editable.glob('*.dist-info/RECORD')
+    named = {row[0] for row in csv.reader(record.open())}
+    present = {
+        path.relative_to(editable).as_posix()
+        for path in editable.rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts
+    }
+    assert named == present
+
+
+def test_setup_without_python_says_what_to_install(tmp_path):
+    for name in ('.dev', 'requirements', 'configs'):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / 'diffpose_mm').mkdir()
+    for name in ('setup.py', 'pyproject.toml', 'model-index.yml', 'diffpose_mm/version.py'):
+        shutil.copy(ROOT / name, tmp_path / name)
+    result = subprocess.run(
+        ['bash', tmp_path / '.dev/setup_env.sh'],
+        env={'PATH': '/usr/bin:/bin', 'PYTHON': '/no/such/python'},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert 'Python 3.11 was not found (PYTHON=/no/such/python)' in result.stderr
+    assert 'make setup PYTHON=' in result.stderr
+    assert not (tmp_path / '.venv').exists()
