@@ -375,6 +375,17 @@ def test_a_broken_keyframe_is_a_counted_and_repeatable_skip_in_training(write_po
     assert first.num_skipped == first.pipeline.transforms[0].stats()['skipped'] == 1
 
 
+def test_a_skip_is_told_to_the_main_process_by_the_stand_in(write_posetrack):
+    """Counts kept in a worker are seen by nobody."""
+    root = write_posetrack(persons=1)
+    (root / 'images/val/000000_test/000002.jpg').unlink()
+    data = PoseTrack18ClipDataset(
+        ann_file=ANN, data_root=str(root), pipeline=[LoadClip(), dict(type='PackClipInputs')]
+    )
+    assert data[2]['data_samples'].metainfo['clip_skipped'] == 1
+    assert 'clip_skipped' not in data[1]['data_samples'].metainfo
+
+
 def test_images_in_the_wrong_place_stop_training_with_one_error(write_posetrack):
     data = PoseTrack18ClipDataset(
         ann_file=ANN, data_root=str(write_posetrack()), data_prefix=dict(img='elsewhere'),

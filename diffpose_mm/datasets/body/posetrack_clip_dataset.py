@@ -250,8 +250,8 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
     def __getitem__(self, idx: int) -> dict:
         """The sample, or in training a stand-in for one whose keyframe cannot be read.
 
-        The stand-in depends on ``idx`` alone; ``num_skipped`` counts the samples skipped in this
-        process.
+        The stand-in depends on ``idx`` alone. ``num_skipped`` counts the samples skipped in this
+        process, and ``clip_skipped`` in a packed stand-in's metainfo those that it stands in for.
 
         Raises:
             RuntimeError: None of ``max_refetch`` stand-ins can be read.
@@ -269,10 +269,12 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         stand_ins = np.random.default_rng(idx % len(self)).integers(
             len(self), size=self.max_refetch
         )
-        for stand_in in stand_ins.tolist():
+        for skipped, stand_in in enumerate(stand_ins.tolist(), start=1):
             self.num_skipped += 1
             data = self.prepare_data(stand_in)
             if data is not None:
+                if 'data_samples' in data:
+                    data['data_samples'].set_metainfo(dict(clip_skipped=skipped))
                 return data
         raise RuntimeError(
             f'no keyframe could be read in {self.max_refetch + 1} tries, the first being '
