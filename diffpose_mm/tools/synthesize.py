@@ -10,6 +10,7 @@ PRESETS = {'smoke': (3, 1, 8), 'demo': (700, 12, 24), 'full': (4000, 166, 24)}
 
 
 def parse_args(argv=None) -> argparse.Namespace:
+    """Reads the command line; a preset fills what is not given."""
     parser = argparse.ArgumentParser(
         description='Write videos of synthetic moving people as PoseTrack18 writes them.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -33,6 +34,7 @@ def parse_args(argv=None) -> argparse.Namespace:
 
 
 def main(argv=None) -> None:
+    """Writes the data set and prints how hard it is; exits with a message on bad arguments."""
     args = parse_args(argv)
     start = time.time()
     try:

@@ -1,5 +1,4 @@
 """Backgrounds of the synthetic videos: a panorama with clutter, and an unannotated far crowd."""
-from typing import List, Tuple
 
 import cv2
 import numpy as np
@@ -7,12 +6,12 @@ import numpy as np
 from .body import HAIR_TONES, SKIN_TONES, cloth_color
 
 
-def _noise(rng: np.random.Generator, height: int, width: int, cells: Tuple[int, int]):
+def _noise(rng: np.random.Generator, height: int, width: int, cells: tuple[int, int]):
     grid = rng.standard_normal((max(cells[0], 2), max(cells[1], 2))).astype(np.float32)
     return cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _color(value) -> Tuple[float, float, float]:
+def _color(value) -> tuple[float, float, float]:
     return tuple(float(v) for v in np.clip(value, 0, 255))
 
 
@@ -51,7 +50,7 @@ def _far_person(rng, image, foot, height):
 
 def make_background(rng: np.random.Generator, width: int, height: int, horizon: float,
                     scale: float, clutter: float, crowd: bool
-                    ) -> Tuple[np.ndarray, np.ndarray, List[np.ndarray]]:
+                    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Paints a panorama.
 
     Args:

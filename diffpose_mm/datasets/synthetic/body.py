@@ -6,7 +6,6 @@ x to the person's left, y up, z forward, all in metres; the world is x right, y 
 the camera, so a person of yaw 0 looks into the lens and shows the left hand at the image's right.
 """
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
 
 import numpy as np
 
@@ -82,12 +81,12 @@ class _MeshBuilder:
 
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
-        self.vertices: List[np.ndarray] = []
-        self.vertex_part: List[np.ndarray] = []
-        self.quads: List[np.ndarray] = []
-        self.quad_part: List[np.ndarray] = []
-        self.colors: List[np.ndarray] = []
-        self.bias: List[np.ndarray] = []
+        self.vertices: list[np.ndarray] = []
+        self.vertex_part: list[np.ndarray] = []
+        self.quads: list[np.ndarray] = []
+        self.quad_part: list[np.ndarray] = []
+        self.colors: list[np.ndarray] = []
+        self.bias: list[np.ndarray] = []
         self.count = 0
 
     def add(self, part, vertices, quads, colors, bias=0., center=None, grain=.05):
@@ -181,6 +180,8 @@ class Body:
         self.uarm, self.farm, self.hand = part(.17), part(.148), part(.095)
         self.thigh, self.shin, self.foot = part(.242), part(.232), part(.14)
         self.ankle = part(.04)
+        # Just behind the tip, in the head's frame.
+        self.nose = np.array([0, .4, .484]) * self.head
         self.girth = float(np.clip(rng.normal(1.05, .13), .82, 1.45))
 
     def dress(self, rng: np.random.Generator, pixels: float) -> None:
@@ -255,7 +256,8 @@ class Body:
             return trousers
 
         b.tube('pelvis', [(w * 1.02, g(.08), g(.062), 0, 0), (w * .62, g(.084), g(.064), 0, 0),
-                          (w * .1, g(.092), g(.068), 0, -.004), (-.03 * h, g(.09), g(.064), 0, -.004),
+                          (w * .1, g(.092), g(.068), 0, -.004),
+                          (-.03 * h, g(.09), g(.064), 0, -.004),
                           (-.06 * h, g(.06), g(.045), 0, 0)], pelvis_columns, pelvis_color)
         b.tube('neck', [(-.02 * h, g(.036), g(.036), 0, 0), (self.neck, .03 * h, .031 * h, 0, .004),
                         (self.neck + .03 * h, .026 * h, .028 * h, 0, .006)], few,
@@ -307,6 +309,7 @@ class Body:
             return skin
 
         b.tube('head', rings, self._columns[2], color)
+        self.head_outline = np.concatenate([b.vertices[-1], [[0, 0, 0], [0, top, 0]]])
         if long_hair and not bald:
             b.tube('head', [(.62 * top, r_x * .9, r_z * .45, 0, -.26 * top),
                             (.2 * top, r_x * 1.02, r_z * .45, 0, -.3 * top),
@@ -331,13 +334,10 @@ class Body:
         for s in (-1, 1):
             b.add('head', [(s * .17 * r_x, .34 * top, front * .95), tip, high, high],
                   [[0, 1, 2, 3]], [skin * .82], .02, (-s * .1 * r_x, .4 * top, 0), grain=.01)
-        self.nose = np.array([0, .40 * top, front * 1.1])
-        self.head_outline = b.vertices[3][:]
-        self.head_outline = np.concatenate([self.head_outline, [[0, 0, 0], [0, top, 0]]])
 
     def _add_arm(self, b, side, skin, shirt_color, accent, sleeve):
-        g, u, f, few = self._radius, self.uarm, self.farm, self._columns[0]
-        cuff = sleeve - .12
+        h, u, f, d = self.height, self.uarm, self.farm, self.hand
+        few, cuff = self._columns[0], sleeve - .12
 
         def upper(t, phi):
             if t > sleeve:
@@ -349,25 +349,20 @@ class Body:
                 return skin * .96
             return accent if 1 + t > cuff else shirt_color(t, phi) * .94
 
-        b.tube(f'{side}_uarm', [(.032 * self.height, g(.012), g(.012), 0, 0),
-                                (.018 * self.height, g(.03), g(.032), 0, 0),
-                                (-.1 * u, g(.035), g(.037), 0, 0), (-.35 * u, g(.033), g(.035), 0, 0),
-                                (-.6 * u, g(.029), g(.031), 0, 0), (-.85 * u, g(.026), g(.027), 0, 0),
-                                (-1.03 * u, g(.022), g(.022), 0, 0),
-                                (-1.1 * u, g(.01), g(.01), 0, 0)], few, upper)
-        b.tube(f'{side}_farm', [(.02 * self.height, g(.01), g(.01), 0, 0),
-                                (.0, g(.024), g(.025), 0, 0), (-.3 * f, g(.026), g(.026), 0, 0),
-                                (-.65 * f, g(.021), g(.021), 0, 0), (-.95 * f, g(.016), g(.017), 0, 0),
-                                (-1.05 * f, g(.009), g(.009), 0, 0)], few, fore)
-        d = self.hand
-        b.tube(f'{side}_hand', [(.0, .011 * self.height, .014 * self.height, 0, 0),
-                                (-.35 * d, .013 * self.height, .024 * self.height, 0, .004),
-                                (-.7 * d, .011 * self.height, .022 * self.height, 0, .004),
-                                (-1. * d, .006 * self.height, .01 * self.height, 0, 0)], few,
-               lambda t, p: skin * 1.04)
+        b.tube(f'{side}_uarm', self._limb(
+            (.032 * h, .012, .012), (.018 * h, .03, .032), (-.1 * u, .035, .037),
+            (-.35 * u, .033, .035), (-.6 * u, .029, .031), (-.85 * u, .026, .027),
+            (-1.03 * u, .022, .022), (-1.1 * u, .01, .01)), few, upper)
+        b.tube(f'{side}_farm', self._limb(
+            (.02 * h, .01, .01), (0, .024, .025), (-.3 * f, .026, .026), (-.65 * f, .021, .021),
+            (-.95 * f, .016, .017), (-1.05 * f, .009, .009)), few, fore)
+        b.tube(f'{side}_hand', [(0, .011 * h, .014 * h, 0, 0),
+                                (-.35 * d, .013 * h, .024 * h, 0, .004),
+                                (-.7 * d, .011 * h, .022 * h, 0, .004),
+                                (-d, .006 * h, .01 * h, 0, 0)], few, lambda t, p: skin * 1.04)
 
     def _add_leg(self, b, side, skin, trousers, sock, shoe, leg):
-        g, t_len, s_len, few = self._radius, self.thigh, self.shin, self._columns[0]
+        h, t_len, s_len, few = self.height, self.thigh, self.shin, self._columns[0]
 
         def upper(t, phi):
             return trousers if t < leg else skin
@@ -377,29 +372,29 @@ class Body:
                 return trousers * .93
             return sock if t > .8 else skin * .97
 
-        b.tube(f'{side}_thigh', [(.04 * self.height, g(.03), g(.035), 0, 0),
-                                 (-.02 * t_len, g(.05), g(.056), 0, 0),
-                                 (-.3 * t_len, g(.049), g(.054), 0, 0),
-                                 (-.55 * t_len, g(.043), g(.047), 0, 0),
-                                 (-.8 * t_len, g(.036), g(.039), 0, 0),
-                                 (-1. * t_len, g(.031), g(.034), 0, 0),
-                                 (-1.08 * t_len, g(.015), g(.015), 0, 0)], few, upper)
-        b.tube(f'{side}_shin', [(.03 * self.height, g(.014), g(.014), 0, 0),
-                                (.0, g(.03), g(.032), 0, .002), (-.25 * s_len, g(.031), g(.034), 0, -.006),
-                                (-.5 * s_len, g(.027), g(.029), 0, -.005),
-                                (-.75 * s_len, g(.021), g(.022), 0, 0),
-                                (-.97 * s_len, g(.018), g(.019), 0, 0),
-                                (-1.06 * s_len, g(.01), g(.012), 0, 0)], few, lower)
+        b.tube(f'{side}_thigh', self._limb(
+            (.04 * h, .03, .035), (-.02 * t_len, .05, .056), (-.3 * t_len, .049, .054),
+            (-.55 * t_len, .043, .047), (-.8 * t_len, .036, .039), (-t_len, .031, .034),
+            (-1.08 * t_len, .015, .015)), few, upper)
+        b.tube(f'{side}_shin', self._limb(
+            (.03 * h, .014, .014), (0, .03, .032, .002), (-.25 * s_len, .031, .034, -.006),
+            (-.5 * s_len, .027, .029, -.005), (-.75 * s_len, .021, .022),
+            (-.97 * s_len, .018, .019), (-1.06 * s_len, .01, .012)), few, lower)
         low, k = -self.ankle, self.foot
-        b.tube(f'{side}_foot', [(-.25 * k, .012 * self.height, .012 * self.height, 0, low * .5),
-                                (-.2 * k, .022 * self.height, .022 * self.height, 0, low * .42),
-                                (.1 * k, .024 * self.height, .024 * self.height, 0, low * .42),
-                                (.45 * k, .027 * self.height, .016 * self.height, 0, low * .6),
-                                (.7 * k, .022 * self.height, .011 * self.height, 0, low * .7),
-                                (.78 * k, .008 * self.height, .006 * self.height, 0, low * .75)], few,
+        b.tube(f'{side}_foot', [(-.25 * k, .012 * h, .012 * h, 0, low * .5),
+                                (-.2 * k, .022 * h, .022 * h, 0, low * .42),
+                                (.1 * k, .024 * h, .024 * h, 0, low * .42),
+                                (.45 * k, .027 * h, .016 * h, 0, low * .6),
+                                (.7 * k, .022 * h, .011 * h, 0, low * .7),
+                                (.78 * k, .008 * h, .006 * h, 0, low * .75)], few,
                lambda t, p: shoe, axis='z')
 
-    def forward(self, pose: Dict[str, np.ndarray]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _limb(self, *rings):
+        """Rings (position, rx, rz[, cz]) with the radii given as shares of the height."""
+        return [(ring[0], self._radius(ring[1]), self._radius(ring[2]), 0, *(ring[3:] or (0, )))
+                for ring in rings]
+
+    def forward(self, pose: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Poses the body over a point of the ground plane.
 
         Args:

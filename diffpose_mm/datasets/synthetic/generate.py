@@ -8,10 +8,10 @@ import multiprocessing
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ def video_seed(seed: int, split: str, index: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index))
 
 
-def make_scene(seed: int, split: str, index: int, size: Tuple[int, int], frames: int,
+def make_scene(seed: int, split: str, index: int, size: tuple[int, int], frames: int,
                difficulty: str) -> Scene:
     """The Scene that :func:`synthesize` draws as video ``index`` of ``split``."""
     rng = np.random.default_rng(video_seed(seed, split, index))
@@ -52,11 +52,12 @@ def video_id(split: str, index: int) -> str:
 
 
 def video_name(split: str, index: int) -> str:
+    """Name of the video's folder and of its json."""
     return f'{video_id(split, index)}_synthetic'
 
 
-def generate_video(seed: int, split: str, index: int, size: Tuple[int, int], frames: int,
-                   difficulty: str) -> Iterator[Tuple[np.ndarray, Dict, List[Dict]]]:
+def generate_video(seed: int, split: str, index: int, size: tuple[int, int], frames: int,
+                   difficulty: str) -> Iterator[tuple[np.ndarray, dict, list[dict]]]:
     """Yields image (h, w, 3) uint8 BGR, PoseTrack18 image record and annotations per frame."""
     scene = make_scene(seed, split, index, size, frames, difficulty)
     vid, name = video_id(split, index), video_name(split, index)
@@ -81,7 +82,7 @@ def _write_json(path: Path, content) -> None:
     os.replace(part, path)
 
 
-def _write_video(job: Dict) -> str:
+def _write_video(job: dict) -> str:
     cv2.setNumThreads(0)
     root, split, index = Path(job['root']), job['split'], job['index']
     name = video_name(split, index)
@@ -105,7 +106,7 @@ def _write_video(job: Dict) -> str:
     return name
 
 
-def statistics(annotations: List[Dict]) -> Dict:
+def statistics(annotations: list[dict]) -> dict:
     """Shares of occluded and blurred joints among the annotated ones, and person heights."""
     if not annotations:
         return dict(people=0, joints=0)
@@ -121,7 +122,7 @@ def statistics(annotations: List[Dict]) -> Dict:
                                            for v in np.percentile(tall, (5, 50, 95))])
 
 
-def _check(arguments: Dict, workers: int) -> None:
+def _check(arguments: dict, workers: int) -> None:
     def whole(name, low, high):
         value = arguments[name]
         if not isinstance(value, (int, np.integer)) or not low <= value <= high:
@@ -143,7 +144,7 @@ def _check(arguments: Dict, workers: int) -> None:
         raise ValueError(f'workers is {workers!r}, must be a whole number above 0')
 
 
-def _claim(root: Path, header: Dict) -> None:
+def _claim(root: Path, header: dict) -> None:
     """Writes the manifest of a data set to be, or checks that the one there is the same."""
     path = root / MANIFEST
     if path.exists():
@@ -166,16 +167,16 @@ def _claim(root: Path, header: Dict) -> None:
     _write_json(path, dict(header, complete=False))
 
 
-def _version() -> Optional[str]:
+def _version() -> str | None:
     try:
         return metadata.version('diffpose_mm')
     except metadata.PackageNotFoundError:
         return None
 
 
-def synthesize(out: Union[str, Path], train_videos: int, val_videos: int, frames: int,
-               size: Tuple[int, int] = (320, 240), seed: int = 0, difficulty: str = 'standard',
-               workers: int = 1, jpeg_quality: int = 90, progress: bool = False) -> Dict:
+def synthesize(out: str | Path, train_videos: int, val_videos: int, frames: int,
+               size: tuple[int, int] = (320, 240), seed: int = 0, difficulty: str = 'standard',
+               workers: int = 1, jpeg_quality: int = 90, progress: bool = False) -> dict:
     """Writes a synthetic PoseTrack18 under ``out``.
 
     ``images/{train,val}/{video}/000000.jpg``, ``annotations/posetrack18_{train,val}.json`` (all
@@ -238,9 +239,15 @@ def synthesize(out: Union[str, Path], train_videos: int, val_videos: int, frames
     return manifest
 
 
-def _run(jobs: List[Dict], workers: int, frames: int, total: int, progress: bool) -> None:
-    from rich.progress import (BarColumn, MofNCompleteColumn, Progress, TextColumn,
-                               TimeElapsedColumn, TimeRemainingColumn)
+def _run(jobs: list[dict], workers: int, frames: int, total: int, progress: bool) -> None:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     columns = (TextColumn('synthetic PoseTrack, frames'), BarColumn(), MofNCompleteColumn(),
                TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not progress) as bar:

@@ -12,13 +12,11 @@ PoseTrack defines it, 0.6 of the head box's diagonal) and over more than ``BLUR_
 240-row frame. The smear is sqrt(a^2 + b^2) of the extent a of the joint's path over the image
 during the exposure and the diameter b of the defocus disc.
 """
-from typing import Dict, List, Tuple
 
 import cv2
 import numpy as np
 
-from .body import (EARS, KEYPOINT_DEPTH, KEYPOINT_GIRTH, KEYPOINT_PARTS, KEYPOINTS,
-                   PARTS)
+from .body import EARS, KEYPOINT_DEPTH, KEYPOINT_GIRTH, KEYPOINT_PARTS, KEYPOINTS, PARTS
 from .render import RenderedFrame, draw_ids
 from .scene import SUPERSAMPLE, Scene
 
@@ -31,7 +29,7 @@ _ADJACENT = np.array([[part in names for part in PARTS] for names in KEYPOINT_PA
 _USED = np.array([j not in EARS for j in range(len(KEYPOINTS))])
 
 
-def front_quads(scene: Scene, geometry: Dict[str, np.ndarray], points: np.ndarray) -> np.ndarray:
+def front_quads(scene: Scene, geometry: dict[str, np.ndarray], points: np.ndarray) -> np.ndarray:
     """The quad that each image pixel shows at the first moment of ``geometry``.
 
     Args:
@@ -61,7 +59,7 @@ def front_quads(scene: Scene, geometry: Dict[str, np.ndarray], points: np.ndarra
     return out
 
 
-def occlusion(scene: Scene, geometry: Dict[str, np.ndarray]) -> np.ndarray:
+def occlusion(scene: Scene, geometry: dict[str, np.ndarray]) -> np.ndarray:
     """(P, 17) bool: hidden joints at the first moment of ``geometry``; see the module's text."""
     pixels, depth = geometry['pixels'][0], geometry['keypoints'][0][..., 2]
     people, joints = depth.shape
@@ -78,17 +76,17 @@ def occlusion(scene: Scene, geometry: Dict[str, np.ndarray]) -> np.ndarray:
     return (quad >= 0) & ~itself & (before > .015 * height)
 
 
-def _polygon(points: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+def _polygon(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     points = np.clip(points, 0, np.array(size) - 1)
     area = cv2.contourArea(points.astype(np.float32))
     return points if area >= 12 else points[:0]
 
 
-def _rounded(values) -> List[float]:
+def _rounded(values) -> list[float]:
     return [round(float(v), 2) for v in values]
 
 
-def annotate(scene: Scene, frame: RenderedFrame) -> Tuple[List[Dict], List[np.ndarray]]:
+def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.ndarray]]:
     """Annotations and ignore regions of a frame.
 
     Returns:

@@ -3,7 +3,7 @@
 A motion is continuous in time, so any sub-frame of an exposure can be asked for (physical motion
 blur), and is built from a handful of drawn numbers (cadence, amplitudes, phases).
 """
-from typing import Callable, Dict, Optional, Tuple
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from .body import DOFS
 
 FAMILIES = ('walk', 'run', 'jump', 'wave', 'squat', 'turn', 'fall')
 
-Pose = Dict[str, np.ndarray]
+Pose = dict[str, np.ndarray]
 
 
 def smoothstep(x: np.ndarray) -> np.ndarray:
@@ -50,7 +50,7 @@ def _arm_gesture(rng: np.random.Generator, side: str) -> Callable[[np.ndarray], 
     return motion
 
 
-def _gait(rng: np.random.Generator, running: bool) -> Tuple[Callable, float]:
+def _gait(rng: np.random.Generator, running: bool) -> tuple[Callable, float]:
     rate = rng.uniform(1.25, 1.65) if running else rng.uniform(.75, 1.1)
     phase = rng.uniform(0, 2 * np.pi)
     stride = rng.uniform(.6, .85) if running else rng.uniform(.38, .55)
@@ -225,7 +225,7 @@ class Motion:
         yaw: heading in radians, 0 = towards the camera, +90 degrees = towards the image's right.
     """
 
-    def __init__(self, rng: np.random.Generator, duration: float, families: Tuple[str, ...],
+    def __init__(self, rng: np.random.Generator, duration: float, families: tuple[str, ...],
                  yaw: float):
         self.families = families
         self.yaw = yaw
@@ -248,7 +248,7 @@ class Motion:
         turn = rng.uniform(-.5, .5)
         self.curve = turn / duration
 
-    def _weight(self, t: np.ndarray) -> Optional[np.ndarray]:
+    def _weight(self, t: np.ndarray) -> np.ndarray | None:
         if len(self.parts) == 1:
             return None
         return smoothstep((t - self.switch) / self.blend)

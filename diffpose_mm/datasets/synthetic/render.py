@@ -5,7 +5,8 @@ over the exposure, as many as the fastest joint (or the panning background) need
 about ``SUBFRAME_STEP`` pixels. Their number is odd, so one of them is the very moment the labels
 speak of.
 """
-from typing import Dict, Iterator, List, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,12 +30,12 @@ class RenderedFrame(NamedTuple):
     """
     index: int
     image: np.ndarray
-    geometry: Dict[str, np.ndarray]
+    geometry: dict[str, np.ndarray]
     travel: np.ndarray
     defocus: float
 
 
-def subframe_times(scene: Scene) -> List[np.ndarray]:
+def subframe_times(scene: Scene) -> list[np.ndarray]:
     """The moments, in seconds, that are averaged for each frame (odd numbers of them)."""
     t, half = scene.times, scene.exposure / 2
     probe = np.concatenate([t - half, t, t + half])
@@ -58,7 +59,7 @@ def subframe_times(scene: Scene) -> List[np.ndarray]:
             for i, k in enumerate(steps)]
 
 
-def draw_subframe(scene: Scene, geometry: Dict[str, np.ndarray], index: int, affine: np.ndarray,
+def draw_subframe(scene: Scene, geometry: dict[str, np.ndarray], index: int, affine: np.ndarray,
                   colors: np.ndarray) -> np.ndarray:
     """One sharp picture (h, w, 3) uint8: moment ``index`` of ``geometry``, before the sensor."""
     width, height = scene.size
@@ -76,7 +77,7 @@ def draw_subframe(scene: Scene, geometry: Dict[str, np.ndarray], index: int, aff
     return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def draw_ids(scene: Scene, geometry: Dict[str, np.ndarray], index: int) -> np.ndarray:
+def draw_ids(scene: Scene, geometry: dict[str, np.ndarray], index: int) -> np.ndarray:
     """(h * SUPERSAMPLE, w * SUPERSAMPLE) int32: 1 + index of the quad a pixel shows, or 0."""
     width, height = (v * SUPERSAMPLE for v in scene.size)
     ids = np.zeros((height, width), np.int32)
@@ -87,14 +88,14 @@ def draw_ids(scene: Scene, geometry: Dict[str, np.ndarray], index: int) -> np.nd
     return ids
 
 
-def drawing_order(geometry: Dict[str, np.ndarray], index: int) -> np.ndarray:
+def drawing_order(geometry: dict[str, np.ndarray], index: int) -> np.ndarray:
     """Indices of the quads to draw at a moment, farthest first."""
     shown = np.flatnonzero(geometry['visible'][index])
     return shown[np.argsort(-geometry['key'][index][shown], kind='stable')]
 
 
 def expose(scene: Scene, frame: int, mean: np.ndarray) -> np.ndarray:
-    """Lens and sensor: defocus, gain, tint and noise on the mean of sub-frames (h, w, 3) float32."""
+    """Lens and sensor: defocus, gain, tint, noise on the mean of sub-frames (h, w, 3) float32."""
     # A uniform disc of diameter d has standard deviation d / 4 along each axis.
     if scene.defocus[frame] > 0:
         mean = cv2.GaussianBlur(mean, (0, 0), float(scene.defocus[frame]) / 4)

@@ -1,20 +1,19 @@
-"""One synthetic video before it is drawn: people, camera, occluders, light, all as functions of time.
+"""One synthetic video before it is drawn: people, camera, occluders and light over time.
 
 Everything is drawn from one generator, so a video is a function of its seed alone.
 """
-from dataclasses import asdict, dataclass, replace
-from typing import Dict, List, Tuple
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from .background import make_background
-from .body import KEYPOINTS, PARTS, Body, cloth_color, rotation
+from .body import PARTS, Body, cloth_color, rotation
 from .motion import Motion, drift, smoothstep
 
 FPS = 15.
 SUPERSAMPLE = 2
-SHADE_RIM = .45
+# How much darker a surface is that is seen edge-on.
+RIM = .45
 
 
 @dataclass(frozen=True)
@@ -37,23 +36,23 @@ class Difficulty:
         noise: largest sensor noise, grey levels.
         families: probabilities of walk, run, jump, wave, squat, turn, fall.
     """
-    people: Tuple[float, ...] = (.2, .35, .3, .15)
+    people: tuple[float, ...] = (.2, .35, .3, .15)
     cross: float = .55
     occluders: float = .8
     static_occluders: float = .25
-    exposure: Tuple[float, float] = (.2, .5)
+    exposure: tuple[float, float] = (.2, .5)
     shake: float = .025
     pan: float = .25
     defocus: float = .35
-    defocus_size: Tuple[float, float] = (3.5, 8.)
+    defocus_size: tuple[float, float] = (3.5, 8.)
     gain: float = .4
     clutter: float = 8.
     back: float = .18
     noise: float = 5.
-    families: Tuple[float, ...] = (.24, .2, .12, .14, .1, .12, .08)
+    families: tuple[float, ...] = (.24, .2, .12, .14, .1, .12, .08)
 
 
-DIFFICULTIES: Dict[str, Difficulty] = {
+DIFFICULTIES: dict[str, Difficulty] = {
     'easy': Difficulty(people=(.7, .3, 0, 0), cross=.2, occluders=.15, static_occluders=.1,
                        exposure=(.1, .4), shake=.008, pan=.1, defocus=.05,
                        defocus_size=(2.5, 4.), gain=.1, clutter=2., back=.1, noise=3.,
@@ -86,6 +85,7 @@ class Person:
         return np.stack([np.interp(t, self.grid, self.path[:, i]) for i in (0, 1)], -1)
 
     def azimuth(self, t: np.ndarray) -> np.ndarray:
+        """(N,) directions from the camera, radians, positive to the right."""
         x, z = self.position(t).T
         return np.arctan2(x, z)
 
@@ -118,7 +118,7 @@ class Scene:
         difficulty: see Difficulty.
     """
 
-    def __init__(self, rng: np.random.Generator, size: Tuple[int, int], frames: int,
+    def __init__(self, rng: np.random.Generator, size: tuple[int, int], frames: int,
                  difficulty: Difficulty):
         self.size, self.frames, self.difficulty = size, frames, difficulty
         self.duration = frames / FPS
@@ -128,7 +128,6 @@ class Scene:
         self.camera_height = rng.uniform(.9, 1.9)
         self.center = np.array([(width - 1) / 2, (height - 1) / 2])
         self.grid = np.arange(-.2, self.duration + .2, 1 / 120)
-        self.families_seen: List[Tuple[str, ...]] = []
         self._people(rng)
         self._camera(rng)
         self._occluders(rng)
@@ -138,7 +137,7 @@ class Scene:
 
     # ---- people
 
-    def _families(self, rng, moving=False) -> Tuple[str, ...]:
+    def _families(self, rng, moving=False) -> tuple[str, ...]:
         names = np.array(['walk', 'run', 'jump', 'wave', 'squat', 'turn', 'fall'])
         prob = np.array(self.difficulty.families, float)
         if moving:
@@ -148,7 +147,7 @@ class Scene:
             return first, str(rng.choice(names[:6], p=prob[:6] / prob[:6].sum()))
         return (first, )
 
-    def _depth_range(self, body: Body) -> Tuple[float, float]:
+    def _depth_range(self, body: Body) -> tuple[float, float]:
         # A standing person is 60 to 240 pixels tall in a 240-row frame.
         return (self.focal * body.height / (240 * self.unit),
                 self.focal * body.height / (60 * self.unit))
@@ -179,8 +178,8 @@ class Scene:
     def _people(self, rng):
         d = self.difficulty
         count = 1 + int(rng.choice(4, p=np.array(d.people) / np.sum(d.people)))
-        self.people: List[Person] = []
-        depths: List[float] = []
+        self.people: list[Person] = []
+        depths: list[float] = []
         for i in range(count):
             body = Body(rng)
             crosses = i > 0 and rng.random() < d.cross
@@ -201,7 +200,6 @@ class Scene:
                     (60, 110) if kind < d.back + .25 else (0, 60))
                 yaw = rng.choice([-1, 1]) * np.deg2rad(rng.uniform(low, high))
             motion = Motion(rng, self.duration, families, yaw)
-            self.families_seen.append(families)
             anchor = rng.uniform(.2, .8) * self.duration
             if i == 0:
                 azimuth = 0.
@@ -257,14 +255,19 @@ class Scene:
         return rotation(2, -roll) @ rotation(0, pitch) @ rotation(1, -yaw)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Camera points (..., 3), metres -> image pixels (..., 2), pixel centres at integers."""
-        return self.focal * points[..., :2] / points[..., 2:] + self.center.astype(points.dtype)
+        """Camera points (..., 3), metres -> image pixels (..., 2), pixel centres at integers.
+
+        What lies behind the camera goes far outside the frame.
+        """
+        depth = points[..., 2:]
+        pixels = self.focal * points[..., :2] / np.maximum(depth, .1) + self.center
+        return np.where(depth > .1, pixels, -1e6)
 
     # ---- occluders
 
     def _occluders(self, rng):
         d = self.difficulty
-        self.occluders: List[Occluder] = []
+        self.occluders: list[Occluder] = []
         moving = rng.poisson(d.occluders * self.duration)
         standing = rng.poisson(d.static_occluders)
         for i in range(min(moving, 24) + standing):
@@ -314,7 +317,7 @@ class Scene:
 
     # ---- light, focus, sensor
 
-    def _stretches(self, rng, rate, lengths) -> List[Tuple[float, float]]:
+    def _stretches(self, rng, rate, lengths) -> list[tuple[float, float]]:
         return [(rng.uniform(-.1, self.duration), rng.uniform(*lengths))
                 for _ in range(rng.poisson(rate * self.duration))]
 
@@ -372,7 +375,7 @@ class Scene:
 
     # ---- geometry at given times
 
-    def keypoints(self, t: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def keypoints(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World keypoints of everybody at times (N,).
 
         Returns:
@@ -389,7 +392,7 @@ class Scene:
         shift = np.stack([place[:, 0], np.full(len(t), self.camera_height), place[:, 1]], -1)
         return origin + shift[:, None], rot, keypoints + shift[:, None]
 
-    def geometry(self, t: np.ndarray) -> Dict[str, np.ndarray]:
+    def geometry(self, t: np.ndarray) -> dict[str, np.ndarray]:
         """Everything to draw at times (N,).
 
         Returns:
@@ -447,14 +450,10 @@ class Scene:
         inside = ((middle > -80 * self.unit) & (middle < limit)).all(-1)
         visible = (facing < 0) & inside
         billboard = self.owner < 0
-        if billboard.any():
-            near = np.stack([vertices[:, c[billboard], 2] for c in (i, j, k, m)]).min(0) > .2
-            visible[:, billboard] = near
-            mean[:, billboard] = self.bias[billboard]
-            key = mean
-        else:
-            key = mean
-        key[:, ~billboard] -= self.bias[~billboard]
+        key = mean - self.bias
+        # A billboard is seen from both sides, and hides by its distance as a whole.
+        visible[:, billboard] = (vertices[:, self.quads[billboard], 2] > .2).all(-1)
+        key[:, billboard] = self.bias[billboard]
         return dict(keypoints=keypoints, pixels=self.project(keypoints), heads=np.stack(heads, 1),
                     vertices=vertices, flat=flat, key=key, visible=visible,
                     shadows=np.stack(shadows, 1), light=turn @ self.light)
@@ -483,7 +482,7 @@ class Scene:
         self.colors = np.concatenate(colors).astype(np.float32)
         self.bias = np.concatenate(bias).astype(np.float32)
 
-    def shade(self, geometry: Dict[str, np.ndarray], index: int) -> np.ndarray:
+    def shade(self, geometry: dict[str, np.ndarray], index: int) -> np.ndarray:
         """(Q, 3) float32 BGR colours of all quads under the light at moment ``index``."""
         corners = geometry['vertices'][index][self.quads]
         normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
@@ -495,16 +494,10 @@ class Scene:
             normal @ geometry['light'][index].astype(np.float32), 0)
         # Silhouettes darken, so that an arm before a torso of the same cloth stays visible, and so
         # does what lies deeper than the body's middle.
-        shade *= (1 - SHADE_RIM) + SHADE_RIM * np.minimum(facing / .55, 1)
+        shade *= (1 - RIM) + RIM * np.minimum(facing / .55, 1)
         pelvis = geometry['keypoints'][index][:, 11:13, 2].mean(1)
         height = np.array([p.body.height for p in self.people])
         far = (middle[:, 2] - pelvis[self.owner]) / (.2 * height[self.owner])
         shade *= 1 - .22 * np.clip(far, 0, 1)
         shade[self.owner < 0] = 1
         return np.clip(self.colors * shade[:, None], 0, 255).astype(np.float32)
-
-    def describe(self) -> Dict:
-        """Facts of the video that tests and the manifest use."""
-        return dict(people=len(self.people), families=[list(f) for f in self.families_seen],
-                    occluders=len(self.occluders), difficulty=asdict(self.difficulty),
-                    keypoints=len(KEYPOINTS), opencv=cv2.__version__)
