@@ -1,0 +1,454 @@
+"""What DiffPose costs: STRL, the decoder and S steps x N hypotheses beside their backbone.
+
+For each config and batch size one table: time, parameters and FLOPs of every part, and its time
+as a ratio to the backbone on the clip's T frames and to one single-frame ViTPose. README.md beside
+this file says what is measured and holds the results.
+"""
+
+import argparse
+import contextlib
+import copy
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+import diffpose_mm  # noqa: F401  (registers the models)
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = [
+    'diffpose_posetrack18_vit-s.py',
+    'diffpose_posetrack18_vit-s_384x288.py',
+    'diffpose_posetrack18.py',
+    'diffpose_posetrack18_384x288.py',
+]
+CLOCKS = dict(wall=time.perf_counter, cpu=time.process_time)
+AMP = dict(bf16=torch.bfloat16, fp16=torch.float16)
+FRAME, VITPOSE, BACKBONE = 'backbone, 1 frame', 'ViTPose, 1 frame', 'backbone, {} frames'
+NECK, PREPARE, CALL = 'STRL', 'decoder: prepare', 'decoder: one call, N={}'
+KEYPOINTS, WHOLE, ONE_PASS = 'heatmaps to keypoints, N={}', 'whole, S={} N={}', ' (in one pass)'
+
+
+def build_models(cfg: Config) -> tuple[nn.Module, nn.Module]:
+    """Build a config's estimator with random weights and ViTPose's head for its backbone.
+
+    The head is the one of mmpose's td-hm_ViTPose configs: two deconvolutions of 256 channels.
+    """
+    model_cfg = copy.deepcopy(cfg.model)
+    model_cfg.backbone.init_cfg = None
+    model = MODELS.build(model_cfg)
+    vitpose_head = MODELS.build(
+        dict(
+            type='HeatmapHead',
+            in_channels=model.neck.in_channels,
+            out_channels=model.head.out_channels,
+            deconv_out_channels=(256, 256),
+            deconv_kernel_sizes=(4, 4),
+        )
+    )
+    return model.eval(), vitpose_head.eval()
+
+
+def count_flops(function: Callable[[], object]) -> int:
+    """FLOPs of matrix products, convolutions and attention: two for each multiply-add."""
+    # The fused attention of CPUs is unknown to the counter, the plain one is two products to it.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        function()
+    return counter.get_total_flops()
+
+
+def count_parameters(model: nn.Module, vitpose_head: nn.Module) -> dict[str, int]:
+    """Parameters of the backbone, STRL, the decoder's two parts, the whole, and ViTPose."""
+
+    def count(module: nn.Module) -> int:
+        return sum(p.numel() for p in module.parameters())
+
+    prepare = sum(
+        p.numel()
+        for name, p in model.head.pose_decoder.named_parameters()
+        if name.startswith('lift_') or '.map_feature.' in name
+    )
+    return dict(
+        backbone=count(model.backbone),
+        neck=count(model.neck),
+        prepare=prepare,
+        call=count(model.head.pose_decoder) - prepare,
+        whole=count(model),
+        vitpose=count(model.backbone) + count(vitpose_head),
+    )
+
+
+def make_parts(
+    model: nn.Module,
+    vitpose_head: nn.Module,
+    input_size: Sequence[int],
+    batch: int,
+    settings: Sequence[tuple[int, int]],
+    device: torch.device,
+) -> dict[str, Callable[[], object]]:
+    """The parts to measure, each a function without arguments.
+
+    Args:
+        model: The estimator.
+        vitpose_head: ViTPose's head.
+        input_size: (w, h) in input pixels.
+        batch: Clips in a batch.
+        settings: (S, N) to sample with; the first also runs from the images on, in one pass.
+        device: Of the models.
+    """
+    frames = model.neck.num_frames
+    decoder, codec = model.head.pose_decoder, model.head.decoder
+    clips = torch.randn(batch, frames, 3, input_size[1], input_size[0], device=device)
+    samples = [PoseDataSample(metainfo=dict(img_id=i, id=i)) for i in range(batch)]
+
+    def backbone(images: Tensor) -> Tensor:
+        # The layout that the estimator chooses, for ViTPose too.
+        return model.backbone(images.contiguous(memory_format=torch.channels_last))[-1]
+
+    def sample(feats: tuple[Tensor], steps: int, hypotheses: int) -> Tensor:
+        cfg = dict(sampling_steps=steps, num_hypotheses=hypotheses)
+        return model.head.sample(feats, samples, model.head.check_test_cfg(cfg))
+
+    tokens = backbone(clips.flatten(0, 1)).unflatten(0, (batch, frames))
+    feats = (model.neck(tokens),)
+    prepared = decoder.prepare(feats[0])
+    width, height = codec.heatmap_size
+
+    parts = {
+        BACKBONE.format(frames): lambda: backbone(clips.flatten(0, 1)),
+        FRAME: lambda: backbone(clips[:, frames // 2]),
+        VITPOSE: lambda: vitpose_head((backbone(clips[:, frames // 2]),)),
+        NECK: lambda: model.neck(tokens),
+        PREPARE: lambda: decoder.prepare(feats[0]),
+    }
+    for n in sorted({1, *(n for _, n in settings)}):
+        x_t = torch.randn(batch * n, model.head.out_channels, height, width, device=device)
+        t = torch.full((batch * n,), model.head.schedule.num_steps - 1, device=device)
+        heatmaps = x_t.unflatten(0, (batch, n)).float()
+        parts[CALL.format(n)] = lambda x_t=x_t, t=t: decoder.denoise(x_t, t, prepared)
+        parts[KEYPOINTS.format(n)] = lambda heatmaps=heatmaps: [
+            codec.decode_hypotheses(h) for h in heatmaps.cpu().numpy()
+        ]
+    first = settings[0]
+    parts[WHOLE.format(*first) + ONE_PASS] = lambda: sample(model.extract_feat(clips), *first)
+    for s, n in settings:
+        parts[WHOLE.format(s, n)] = lambda s=s, n=n: sample(feats, s, n)
+    return parts
+
+
+def time_parts(
+    parts: dict[str, Callable[[], object]],
+    reference: str,
+    repeats: int,
+    device: torch.device,
+    clock: Callable[[], float] = time.perf_counter,
+    min_seconds: float = 0.2,
+    max_seconds: float = math.inf,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[dict[str, float]]:
+    """Seconds of each part in each repeat; a repeat times all parts in turn.
+
+    Args:
+        parts: Functions without arguments.
+        reference: Name of the part that ratios are taken to: timed at both ends of a repeat.
+        repeats: Number of repeats.
+        device: Waited for, where it works on its own.
+        clock: Returns seconds.
+        min_seconds: A quicker part is called until it has taken so long.
+        max_seconds: No further repeat is started after so long, but three are made.
+        progress: Called with a line of text.
+    """
+
+    def timed(function: Callable[[], object], loops: int) -> float:
+        synchronize(device)
+        start = clock()
+        for _ in range(loops):
+            function()
+        synchronize(device)
+        return (clock() - start) / loops
+
+    loops = {}
+    for name, function in parts.items():
+        progress(f'warm-up: {name}')
+        loops[name] = 1
+        if timed(function, 1) < min_seconds:
+            loops[name] = max(1, min(50, round(min_seconds / max(timed(function, 1), 1e-6))))
+    results, begin = [], time.perf_counter()
+    for i in range(repeats):
+        times = {name: timed(function, loops[name]) for name, function in parts.items()}
+        again = timed(parts[reference], loops[reference])
+        times[reference] = (times[reference] + again) / 2
+        results.append(times)
+        taken = time.perf_counter() - begin
+        progress(f'repeat {i + 1}/{repeats}, {taken:.0f} s')
+        if taken > max_seconds and len(results) >= 3:
+            break
+    return results
+
+
+def measure(
+    cfg: Config,
+    batch: int,
+    steps: Sequence[int],
+    hypotheses: Sequence[int],
+    repeats: int,
+    device: str = 'cpu',
+    amp: str | None = None,
+    compiled: bool = False,
+    **timing,
+) -> list[dict]:
+    """Measure one config at one batch size.
+
+    Args:
+        cfg: A config of the package with neck and diffusion head.
+        batch: Clips in a batch.
+        steps: Values of S.
+        hypotheses: Values of N.
+        repeats: Number of repeats.
+        device: Of torch.
+        amp: 'bf16' or 'fp16' for autocast, or None.
+        compiled: Whether torch.compile is used.
+        **timing: Further arguments of :func:`time_parts`.
+
+    Returns:
+        list[dict]: A row for each part. ``parameters``; ``flops`` of one clip; ``seconds`` of the
+        batch, ``to_backbone`` and ``to_vitpose``: medians over the repeats, ratios being taken
+        within each; ``spread``: the quartiles of ``to_backbone``.
+    """
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    device = torch.device(device)
+    model, vitpose_head = (m.to(device) for m in build_models(cfg))
+    codec = cfg.model.head.decoder
+    own = model.head.check_test_cfg(cfg.model.get('test_cfg') or {})
+    own = (own['sampling_steps'], own['num_hypotheses'])
+    settings = [own, *((s, n) for n in hypotheses for s in steps if (s, n) != own)]
+
+    def in_mode(function: Callable[[], object]) -> Callable[[], object]:
+        def run() -> None:
+            with torch.inference_mode(), autocast(device, amp):
+                function()
+
+        return run
+
+    with torch.inference_mode(), autocast(device, amp):
+        parts = make_parts(model, vitpose_head, codec.input_size, batch, settings, device)
+    parts = {name: in_mode(function) for name, function in parts.items()}
+    reference = BACKBONE.format(model.neck.num_frames)
+
+    parameters = count_parameters(model, vitpose_head)
+    flops = {name: count_flops(parts[name]) // batch
+             for name in (FRAME, VITPOSE, reference, NECK, PREPARE, CALL.format(1))}
+    if compiled:
+        for module in (model.backbone, model.neck, vitpose_head):
+            module.compile()
+        decoder = model.head.pose_decoder
+        decoder.prepare = torch.compile(decoder.prepare)
+        decoder.denoise = torch.compile(decoder.denoise)
+
+    repeated = time_parts(parts, reference, repeats, device, **timing)
+    for times in repeated:
+        for s, n in settings:
+            # All settings share the features of the repeat, which are most of their cost.
+            times[WHOLE.format(s, n)] += times[reference] + times[NECK]
+
+    parameters = {
+        reference: parameters['backbone'],
+        FRAME: parameters['backbone'],
+        VITPOSE: parameters['vitpose'],
+        NECK: parameters['neck'],
+        PREPARE: parameters['prepare'],
+        **{CALL.format(n): parameters['call'] for _, n in [(1, 1), *settings]},
+        **{WHOLE.format(s, n): parameters['whole'] for s, n in settings},
+    }
+    once = flops[reference] + flops[NECK] + flops[PREPARE]
+    for s, n in settings:
+        flops[CALL.format(n)] = n * flops[CALL.format(1)]
+        flops[WHOLE.format(s, n)] = once + s * n * flops[CALL.format(1)]
+
+    rows = []
+    for name in [*list(parts)[:-len(settings)], *(WHOLE.format(*s) for s in sorted(settings))]:
+        to_backbone = [times[name] / times[reference] for times in repeated]
+        to_vitpose = [times[name] / times[VITPOSE] for times in repeated]
+        plain = name.removesuffix(ONE_PASS)
+        rows.append(
+            dict(
+                part=name,
+                parameters=parameters.get(plain, 0),
+                flops=flops.get(plain, 0),
+                seconds=statistics.median(times[name] for times in repeated),
+                to_backbone=statistics.median(to_backbone),
+                spread=quartiles(to_backbone),
+                to_vitpose=statistics.median(to_vitpose),
+                repeats=len(repeated),
+            )
+        )
+    return rows
+
+
+def autocast(device: torch.device, amp: str | None) -> contextlib.AbstractContextManager:
+    """Autocast of a device in a format of :data:`AMP`, or nothing."""
+    return torch.autocast(device.type, AMP[amp]) if amp else contextlib.nullcontext()
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for a device that works on its own."""
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+
+
+def quartiles(values: list[float]) -> tuple[float, float]:
+    """First and third quartile."""
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method='inclusive')
+    return low, high
+
+
+def format_table(rows: list[dict]) -> str:
+    """Markdown, aligned so that it reads as text too."""
+    head = ['part', 'params (M)', 'GFLOPs', 'ms', 'x backbone', 'quartiles', 'x ViTPose']
+    cells = [head, ['-' * len(head[0]), *('-' * (len(h) - 1) + ':' for h in head[1:])]]
+    for row in rows:
+        low, high = row['spread']
+        cells.append([
+            row['part'],
+            f'{row["parameters"] / 1e6:.2f}' if row['parameters'] else '',
+            f'{row["flops"] / 1e9:.2f}' if row['flops'] else '',
+            f'{row["seconds"] * 1e3:.1f}',
+            f'{row["to_backbone"]:.4f}',
+            f'{low:.4f} {high:.4f}',
+            f'{row["to_vitpose"]:.3f}',
+        ])
+    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
+    return '\n'.join(
+        '| ' + line[0].ljust(widths[0]) + ' | '
+        + ' | '.join(c.rjust(w) for c, w in zip(line[1:], widths[1:])) + ' |'
+        for line in cells
+    )
+
+
+def describe_run(args: argparse.Namespace) -> dict:
+    """What must be known of a run to read its numbers."""
+    commit = subprocess.run(
+        ['git', 'log', '-1', '--format=%h'], cwd=ROOT, capture_output=True, text=True, check=False)
+    if torch.device(args.device).type == 'cuda':
+        hardware = torch.cuda.get_device_name(args.device)
+    else:
+        info = Path('/proc/cpuinfo')
+        names = [line.split(':')[1].strip() for line in info.read_text().splitlines()
+                 if line.startswith('model name')] if info.exists() else []
+        hardware = f'{os.cpu_count()} cores of {names[0] if names else "an unknown CPU"}'
+    return dict(
+        date=date.today().isoformat(),
+        commit=commit.stdout.strip() or 'unknown',
+        hardware=hardware,
+        torch=torch.__version__,
+        threads=torch.get_num_threads(),
+        precision=f'autocast {args.amp}' if args.amp else 'float32',
+        compiled=args.compile,
+        clock=args.clock,
+        load=[round(x, 2) for x in os.getloadavg()],
+    )
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument(
+        'configs', nargs='*', help='configs with STRL and diffusion head; none given: ViT-S and '
+        'ViT-B of PoseTrack18 at 256x192 and 384x288')
+    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 8])
+    parser.add_argument('--steps', type=int, nargs='+', default=[1, 2, 4, 10], metavar='S')
+    parser.add_argument('--hypotheses', type=int, nargs='+', default=[1, 5, 10], metavar='N')
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--threads', type=int, help="of torch on the CPU; none given: torch's own")
+    parser.add_argument('--amp', choices=list(AMP), help='autocast to this format')
+    parser.add_argument('--compile', action='store_true', help='with torch.compile')
+    parser.add_argument('--repeats', type=int, default=10)
+    parser.add_argument(
+        '--min-seconds', type=float, default=0.2,
+        help='a quicker part is called several times until it has taken so long')
+    parser.add_argument(
+        '--max-seconds', type=float, default=300,
+        help='start no further repeat of a config and batch size after so long (three are made)')
+    parser.add_argument(
+        '--clock', choices=list(CLOCKS), default='wall', help='cpu: time of this process, all '
+        'threads together; with --threads 1 the way to measure on a machine that is busy')
+    parser.add_argument('--json', type=Path, help='also write all numbers to this file')
+    parser.add_argument('--markdown', type=Path, help='also write the tables to this file')
+    args = parser.parse_args(argv)
+    if args.clock == 'cpu' and torch.device(args.device).type != 'cpu':
+        parser.error('--clock cpu does not see the work of another device; use --clock wall')
+    for name in ('batch_sizes', 'steps', 'hypotheses'):
+        if min(getattr(args, name)) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be at least 1')
+    if args.repeats < 1:
+        parser.error('--repeats must be at least 1')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark and print its tables."""
+    args = parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    run, text = describe_run(args), []
+
+    def emit(block: str) -> None:
+        print(block + '\n', flush=True)
+        text.append(block)
+
+    emit(', '.join(f'{key} {value}' for key, value in run.items()))
+    cases = []
+    for batch in args.batch_sizes:
+        for path in args.configs or [ROOT / 'configs' / name for name in CONFIGS]:
+            cfg = Config.fromfile(path)
+            width, height = cfg.model.head.decoder.input_size
+            title = f'{Path(path).stem}: {height}x{width}, batch {batch}'
+            begin = time.perf_counter()
+            rows = measure(
+                cfg,
+                batch,
+                args.steps,
+                args.hypotheses,
+                args.repeats,
+                args.device,
+                args.amp,
+                args.compile,
+                clock=CLOCKS[args.clock],
+                min_seconds=args.min_seconds,
+                max_seconds=args.max_seconds,
+                progress=lambda line, title=title: print(
+                    f'\r\033[K{title}: {line}', end='', file=sys.stderr, flush=True),
+            )
+            print('\r\033[K', end='', file=sys.stderr, flush=True)
+            load = round(os.getloadavg()[0], 2)
+            cases.append(dict(config=Path(path).name, input_size=[width, height], batch=batch,
+                              load=load, rows=rows))
+            emit(f'**{title}** ({rows[0]["repeats"]} repeats, '
+                 f'{time.perf_counter() - begin:.0f} s, load {load})\n\n{format_table(rows)}')
+            if args.json:
+                args.json.write_text(json.dumps(dict(run=run, cases=cases), indent=1) + '\n')
+            if args.markdown:
+                args.markdown.write_text('\n\n'.join(text) + '\n')
+
+
+if __name__ == '__main__':
+    main()
