@@ -1,11 +1,25 @@
-"""Inference: what mmpose's inferencers need to see clips.
+"""Inference: ``DiffPoseInferencer``, and what mmpose's own inferencers need to see clips.
 
 Importing this package wraps one method of mmpose's inferencers, see :mod:`.mmpose_hook`.
 """
 
+from .inferencer import DiffPoseInferencer, find_config
 from .mmpose_hook import install_hook
+from .poser import ClipPoser, LockedCrop, StreamingPoser, StreamState
 from .windows import FrameWindows, Window, iterate_windows, still_window
 
 install_hook()
 
-__all__ = ['FrameWindows', 'Window', 'install_hook', 'iterate_windows', 'still_window']
+__all__ = [
+    'ClipPoser',
+    'DiffPoseInferencer',
+    'FrameWindows',
+    'LockedCrop',
+    'StreamState',
+    'StreamingPoser',
+    'Window',
+    'find_config',
+    'install_hook',
+    'iterate_windows',
+    'still_window',
+]

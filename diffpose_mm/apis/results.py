@@ -1,0 +1,270 @@
+"""Predictions as the user gets and keeps them: dicts, JSON lines that survive a kill, videos."""
+
+import json
+import logging
+import os
+import os.path as osp
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.logging import print_log
+from mmengine.structures import InstanceData
+from mmpose.structures import PoseDataSample, split_instances
+
+FORMAT = 'diffpose_mm predictions 1'
+PER_INSTANCE = dict(track_id='track_ids', keypoint_std='keypoint_std')
+HYPOTHESES = dict(hypotheses='hypotheses', hypothesis_scores='hypothesis_scores')
+
+
+def instances_to_dicts(instances: InstanceData, with_hypotheses: bool = False) -> list[dict]:
+    """One dict a person: mmpose's fields, ``track_id``, ``keypoint_std`` and the hypotheses.
+
+    All coordinates and deviations are in image pixels. ``bbox`` is a list of one box, as mmpose
+    has it.
+    """
+    dicts = split_instances(instances)
+    fields = {**PER_INSTANCE, **HYPOTHESES} if with_hypotheses else PER_INSTANCE
+    for index, result in enumerate(dicts):
+        if 'bbox_score' in result:
+            result['bbox_score'] = float(result['bbox_score'])
+        for name, source in fields.items():
+            if source in instances:
+                result[name] = np.asarray(instances[source][index]).tolist()
+    return dicts
+
+
+def dicts_to_sample(dicts: list[dict], metainfo: dict, num_keypoints: int) -> PoseDataSample:
+    """The inverse of :func:`instances_to_dicts`, also for nobody."""
+    count = len(dicts)
+    fields = {
+        'keypoints': ('keypoints', (num_keypoints, 2)),
+        'keypoint_scores': ('keypoint_scores', (num_keypoints,)),
+        'keypoint_std': ('keypoint_std', (num_keypoints, 2)),
+        'bbox': ('bboxes', (4,)),
+        'bbox_score': ('bbox_scores', ()),
+        'track_id': ('track_ids', ()),
+        **{name: (source, None) for name, source in HYPOTHESES.items()},
+    }
+    instances = InstanceData()
+    for name, (source, shape) in fields.items():
+        if not all(name in result for result in dicts) or (shape is None and not dicts):
+            continue
+        kind = np.int64 if name == 'track_id' else np.float32
+        values = np.array([result[name] for result in dicts], dtype=kind)
+        instances.set_field(values if shape is None else values.reshape(count, *shape), source)
+    instances.set_field(instances.keypoint_scores, 'keypoints_visible')
+    return PoseDataSample(metainfo=metainfo, pred_instances=instances)
+
+
+def prepare_folder(path: str) -> None:
+    """Make a folder, and see that files can be written to it, before any work is done.
+
+    Raises:
+        OSError: It cannot be made or written to.
+    """
+    probe = osp.join(path or '.', f'.write_test_{os.getpid()}')
+    try:
+        os.makedirs(path or '.', exist_ok=True)
+        with open(probe, 'w'):
+            pass
+        os.remove(probe)
+    except OSError as error:
+        raise OSError(
+            f'cannot write to the output folder {path}: {error.strerror or error}; give another one'
+        ) from error
+
+
+class PredictionLog:
+    """Predictions of a video on disk, a line a frame, complete up to the last line.
+
+    The first line says what was run. :meth:`finish` turns the lines into mmpose's JSON (a list of
+    ``frame_id`` and ``instances``, here also ``frames_used``) and removes them.
+
+    Args:
+        path: The JSON file to end up with; the lines stand beside it in ``.jsonl``.
+        run: What identifies the run: a log of another run is not gone on with.
+        resume: Go on with the lines that are there. Defaults to False.
+
+    Raises:
+        ValueError: ``resume`` with the lines of another run.
+        OSError: The file cannot be written.
+    """
+
+    def __init__(self, path: str, run: dict, resume: bool = False) -> None:
+        self.path = path
+        self.lines_path = osp.splitext(path)[0] + '.jsonl'
+        self.done = 0
+        if resume and not osp.exists(self.lines_path) and osp.isfile(path):
+            self._reopen(run)
+        if resume and osp.exists(self.lines_path):
+            self.done = self._recover(run)
+        self._file = open(self.lines_path, 'a' if self.done else 'w', encoding='utf-8')
+        if not self.done:
+            self._write(dict(format=FORMAT, run=run))
+
+    def _reopen(self, run: dict) -> None:
+        """Take a finished file apart again, so that going on with it does nothing over."""
+        with open(self.path, encoding='utf-8') as file:
+            frames = json.load(file)
+        with open(self.lines_path, 'w', encoding='utf-8') as file:
+            for entry in (dict(format=FORMAT, run=run), *frames):
+                file.write(json.dumps(entry) + '\n')
+
+    def _recover(self, run: dict) -> int:
+        """Cut off what is incomplete; returns the number of frames that stay."""
+        end = frames = 0
+        with open(self.lines_path, 'rb') as file:
+            for number, line in enumerate(file):
+                try:
+                    entry = json.loads(line) if line.endswith(b'\n') else None
+                except ValueError:
+                    entry = None
+                if entry is None:
+                    break
+                if number == 0:
+                    self._check(entry, run)
+                elif entry.get('frame_id') != frames:
+                    break
+                else:
+                    frames += 1
+                end += len(line)
+        os.truncate(self.lines_path, end)
+        return frames
+
+    def _check(self, entry: dict, run: dict) -> None:
+        if entry.get('format') != FORMAT:
+            raise ValueError(
+                f'{self.lines_path} is not a log of predictions; remove it, or do not resume'
+            )
+        before, now = entry['run'], json.loads(json.dumps(run))
+        changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
+        if changed:
+            what = ', '.join(f'{k}: {before.get(k)!r} then, {now.get(k)!r} now' for k in changed)
+            raise ValueError(
+                f'{self.lines_path} is of another run ({what}): resume with the same arguments, or '
+                'without resume to start over'
+            )
+
+    def _write(self, entry: dict) -> None:
+        try:
+            self._file.write(json.dumps(entry) + '\n')
+            self._file.flush()
+        except OSError as error:
+            raise OSError(
+                f'cannot write to {self.lines_path}: {error.strerror or error}. The '
+                f'{self.done} frames before are kept there; make room and resume'
+            ) from error
+
+    def append(self, entry: dict) -> None:
+        """Add a frame, and see it to the disk."""
+        self._write(entry)
+        self.done += 1
+
+    def __iter__(self) -> Iterator[dict]:
+        """The frames that were there when the log was opened."""
+        if not osp.exists(self.lines_path):
+            return
+        with open(self.lines_path, encoding='utf-8') as file:
+            next(file, None)
+            for line in file:
+                yield json.loads(line)
+
+    def finish(self) -> None:
+        """Write the JSON file and remove the lines."""
+        self.close()
+        part = self.path + '.part'
+        try:
+            with open(part, 'w', encoding='utf-8') as file:
+                file.write('[')
+                for index, entry in enumerate(self):
+                    file.write((',\n  ' if index else '\n  ') + json.dumps(entry))
+                file.write('\n]\n')
+            os.replace(part, self.path)
+        except OSError as error:
+            raise OSError(
+                f'cannot write {self.path}: {error.strerror or error}. All frames are in '
+                f'{self.lines_path}; make room and resume'
+            ) from error
+        os.remove(self.lines_path)
+
+    def close(self) -> None:
+        """Close the file; the lines stay."""
+        try:
+            self._file.close()
+        except OSError:
+            # What could not be flushed was reported when it was written.
+            pass
+
+
+class VideoFile:
+    """A video that is encoded in a thread of its own.
+
+    Args:
+        path: File to write; its folder exists.
+        fps: Frames a second.
+
+    Raises:
+        OSError: At the first frame: it cannot be written.
+    """
+
+    def __init__(self, path: str, fps: float) -> None:
+        self.path = path
+        self.fps = fps
+        self.size: tuple[int, int] | None = None
+        self._writer: Any = None
+        self._waiting: queue.Queue = queue.Queue(8)
+        self._thread: threading.Thread | None = None
+
+    def write(self, frame: np.ndarray) -> None:
+        """Add a BGR frame; one of another size than the first is fitted into its size."""
+        size = (frame.shape[1], frame.shape[0])
+        if self._writer is None:
+            self.size = size
+            self._writer = cv2.VideoWriter(
+                self.path, cv2.VideoWriter_fourcc(*self._codec()), self.fps, size
+            )
+            if not self._writer.isOpened():
+                raise OSError(f'video {self.path} cannot be written: no permission, or no codec')
+            self._thread = threading.Thread(target=self._work, daemon=True, name='video')
+            self._thread.start()
+        elif size != self.size:
+            frame = self._fitted(frame)
+        self._waiting.put(frame)
+
+    def _codec(self) -> str:
+        return 'MJPG' if self.path.lower().endswith('.avi') else 'mp4v'
+
+    def _fitted(self, frame: np.ndarray) -> np.ndarray:
+        width, height = self.size
+        ratio = min(width / frame.shape[1], height / frame.shape[0])
+        small = cv2.resize(
+            frame,
+            (max(round(frame.shape[1] * ratio), 1), max(round(frame.shape[0] * ratio), 1)),
+            interpolation=cv2.INTER_AREA,
+        )
+        fitted = np.zeros((height, width, 3), np.uint8)
+        fitted[: small.shape[0], : small.shape[1]] = small[:height, :width]
+        return fitted
+
+    def _work(self) -> None:
+        while True:
+            frame = self._waiting.get()
+            if frame is None:
+                return
+            self._writer.write(frame)
+
+    def close(self) -> None:
+        """Wait for the frames that are out, and complete the file."""
+        if self._writer is None:
+            return
+        self._waiting.put(None)
+        self._thread.join()
+        self._writer.release()
+        self._writer = None
+        print_log(
+            f'the output video has been saved at {self.path}', logger='current', level=logging.INFO
+        )
