@@ -139,7 +139,8 @@ train_dataloader = dict(
     batch_size=16,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='ClipBlockSampler'),
+    # It is told the loader's own numbers, so that the cache of a worker serves a whole batch.
+    sampler=dict(type='ClipBlockSampler', batch_size=16, num_workers=4),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -2,7 +2,7 @@
 
 The backbone is a narrow ResNet from random weights, the input is 128x96. The data are written by::
 
-    mim run diffpose_mm synthesize data/synthetic
+    mim run diffpose_mm synthesize --out data/synthetic
 
 There is no detector here: ground-truth boxes are used in training *and* in testing, so the numbers
 cannot be compared with those of detector boxes.
@@ -16,7 +16,7 @@ default_hooks = dict(checkpoint=dict(interval=5), logger=dict(interval=20))
 
 # optimisation
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.05),
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
 param_scheduler = [
@@ -31,17 +31,19 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-auto_scale_lr = dict(base_batch_size=32)
+auto_scale_lr = dict(base_batch_size=16)
 
-# clip: frames relative to the keyframe, oldest first
-frame_offsets = (-2, -1, 0, 1, 2)
+# clip: frames relative to the keyframe, oldest first. Three of them, two frames apart, show a
+# CPU as much time as five in a row at three fifths of the cost.
+frame_offsets = (-2, 0, 2)
 
 # codec
 codec = dict(
     type='DiffusionHeatmap',
     input_size=(96, 128),
     heatmap_size=(24, 32),
-    sigma=1.5,
+    sigma=2.0,
+    signal_scale=0.2,
 )
 
 # model
@@ -70,7 +72,7 @@ model = dict(
         in_channels=128,
         out_channels=128,
         feature_size=(6, 8),
-        num_frames=5,
+        num_frames=3,
         embed_dims=128,
         num_layers=2,
         num_heads=4,
@@ -100,28 +102,30 @@ dataset_type = 'PoseTrack18ClipDataset'
 data_mode = 'topdown'
 data_root = 'data/synthetic/'
 
+# PoseTrack's boxes are 15 % longer than the joints on every side; so small an input wants no more.
 train_pipeline = [
     dict(type='LoadClip'),
-    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(type='GetBBoxCenterScale', padding=1.0),
     dict(type='ClipRandomFlip', direction='horizontal'),
-    dict(type='RandomBBoxTransform', scale_factor=(0.75, 1.25), rotate_factor=30),
+    dict(type='RandomBBoxTransform', scale_factor=(0.75, 1.3), rotate_factor=20),
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackClipInputs'),
 ]
 val_pipeline = [
     dict(type='LoadClip'),
-    dict(type='GetBBoxCenterScale', padding=1.25),
+    dict(type='GetBBoxCenterScale', padding=1.0),
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='PackClipInputs'),
 ]
 
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='ClipBlockSampler'),
+    # It is told the loader's own numbers, so that the cache of a worker serves a whole batch.
+    sampler=dict(type='ClipBlockSampler', batch_size=32, num_workers=1),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

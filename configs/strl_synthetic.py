@@ -8,10 +8,10 @@ _base_ = ['diffpose_synthetic.py']
 model = dict(
     head=dict(
         _delete_=True,
-        type='HeatmapHead',
+        type='Float32HeatmapHead',
         in_channels=128,
         out_channels=17,
-        deconv_out_channels=(128, 128),
+        deconv_out_channels=(128, 64),
         deconv_kernel_sizes=(4, 4),
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
         decoder=_base_.codec,

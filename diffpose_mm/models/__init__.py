@@ -3,6 +3,7 @@
 from .clip_vision_transformer import ClipVisionTransformer
 from .data_preprocessor import ClipDataPreprocessor
 from .diffpose_head import DiffPoseHead
+from .heatmap_head import Float32HeatmapHead
 from .pose_decoder import LookupInteraction, PoseDecoder
 from .pose_estimator import TopdownClipEstimator
 from .spatiotemporal_neck import SpatioTemporalNeck
@@ -11,6 +12,7 @@ __all__ = [
     'ClipDataPreprocessor',
     'ClipVisionTransformer',
     'DiffPoseHead',
+    'Float32HeatmapHead',
     'LookupInteraction',
     'PoseDecoder',
     'SpatioTemporalNeck',

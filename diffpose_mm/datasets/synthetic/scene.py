@@ -36,18 +36,18 @@ class Difficulty:
         noise: largest sensor noise, grey levels.
         families: probabilities of walk, run, jump, wave, squat, turn, fall.
     """
-    people: tuple[float, ...] = (.2, .35, .3, .15)
-    cross: float = .55
-    occluders: float = .8
+    people: tuple[float, ...] = (.3, .4, .2, .1)
+    cross: float = .5
+    occluders: float = .7
     static_occluders: float = .25
-    exposure: tuple[float, float] = (.2, .5)
-    shake: float = .025
-    pan: float = .25
-    defocus: float = .35
-    defocus_size: tuple[float, float] = (3.5, 8.)
+    exposure: tuple[float, float] = (.15, .4)
+    shake: float = .02
+    pan: float = .2
+    defocus: float = .3
+    defocus_size: tuple[float, float] = (3., 6.5)
     gain: float = .4
-    clutter: float = 8.
-    back: float = .18
+    clutter: float = 4.
+    back: float = .1
     noise: float = 5.
     families: tuple[float, ...] = (.24, .2, .12, .14, .1, .12, .08)
 
@@ -193,11 +193,11 @@ class Scene:
             depths.append(depth)
             body.dress(rng, self.focal * body.height / depth)
             if families[0] in ('walk', 'run'):
-                yaw = rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, .6)
+                yaw = rng.choice([-1, 1]) * np.deg2rad(65) + rng.normal(0, .5)
             else:
                 kind = rng.random()
                 low, high = (110, 180) if kind < d.back else (
-                    (60, 110) if kind < d.back + .25 else (0, 60))
+                    (60, 110) if kind < d.back + .15 else (0, 60))
                 yaw = rng.choice([-1, 1]) * np.deg2rad(rng.uniform(low, high))
             motion = Motion(rng, self.duration, families, yaw)
             anchor = rng.uniform(.2, .8) * self.duration
