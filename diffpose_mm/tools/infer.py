@@ -1,0 +1,287 @@
+"""Poses of an image, a folder, a video or a webcam: ``mim run diffpose_mm infer INPUT ...``."""
+
+import argparse
+import json
+import os.path as osp
+import sys
+import time
+from collections.abc import Container, Sequence
+from typing import Any
+
+import cv2
+import mmengine
+import numpy as np
+from mmengine.config import DictAction
+
+from diffpose_mm.apis import DiffPoseInferencer, find_config
+from diffpose_mm.engine.launch import one_line_errors
+from diffpose_mm.visualization.video_figures import TrackHistory, contact_sheet, trajectories
+
+EXAMPLES = """
+examples:
+  people found by mmdet's RTMDet-m (its weights are downloaded once):
+    mim run diffpose_mm infer walk.mp4 --config diffpose_posetrack18 --checkpoint best.pth --out out
+
+  a detector of your own, four hypotheses, uncertainty in the pictures and in the JSON:
+    ... --det-model rtmdet_tiny_8xb32-300e_coco --det-checkpoint rtmdet.pth --hypotheses 4
+
+  boxes that you have; one person as large as the picture; a folder of frames of one video:
+    ... --boxes boxes.json
+    ... --det-model whole_image
+    ... frames/ --as-clip
+
+  live, without waiting for later frames, each frame through the backbone once:
+    ... webcam:0 --mode causal --streaming --show
+
+  a long video that was interrupted:
+    ... walk.mp4 --out out --resume
+
+what is written:
+  OUT/visualizations/NAME   the video (or pictures) with poses drawn
+  OUT/predictions/NAME.json a list of {frame_id, frames_used, instances: [{keypoints,
+                            keypoint_scores, keypoint_std, bbox, bbox_score, track_id}]} in image
+                            pixels; while it runs NAME.jsonl, a line a frame
+  OUT/contact_sheet.png     key moments: equal shares of all movement, and the least certain frame
+  OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
+
+boxes.json is a list with one entry a frame, or an object from frame number to entry; an entry is
+[[x1, y1, x2, y2], ...], or {"bboxes": ..., "scores": ..., "track_ids": ...}. A predictions file of
+this tool or of mmpose serves as well.
+"""
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog='infer',
+        description='Estimate the poses of people in images, videos or a webcam.',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('input', help='image, folder of images, video file, or webcam:0')
+    parser.add_argument('--config', required=True, help='config file, or the name of one of ours')
+    parser.add_argument('--checkpoint', help='weights (default: random ones, for a try)')
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder to write to')
+    parser.add_argument('--resume', action='store_true', help='go on with what is in DIR')
+    parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
+
+    people = parser.add_argument_group('who is in a frame')
+    people.add_argument('--boxes', metavar='FILE', help='boxes in a JSON file; no detector runs')
+    people.add_argument(
+        '--det-model',
+        help="config, name or alias of a detector of mmdet, or 'whole_image' (default: RTMDet-m)",
+    )
+    people.add_argument('--det-checkpoint', help='its weights')
+    people.add_argument(
+        '--det-cat-ids', type=int, nargs='+', default=0, help='its labels for people (default: 0)'
+    )
+    people.add_argument('--bbox-thr', type=float, default=0.3, help='least score (default: 0.3)')
+    people.add_argument('--nms-thr', type=float, default=0.3, help='most overlap (default: 0.3)')
+    people.add_argument(
+        '--use-oks-tracking', action='store_true', help='track by keypoints in place of boxes'
+    )
+    people.add_argument(
+        '--tracking-thr', type=float, default=0.3, help='least similarity (default: 0.3)'
+    )
+
+    clip = parser.add_argument_group('clips')
+    clip.add_argument(
+        '--mode',
+        choices=['offline', 'causal'],
+        help='causal: no frame after the keyframe is used (default: offline; webcams: causal)',
+    )
+    clip.add_argument(
+        '--frame-offsets', type=int, nargs='+', help="the window's frames (default: the config's)"
+    )
+    clip.add_argument(
+        '--as-clip', action='store_true', help='images of a folder are consecutive frames'
+    )
+    clip.add_argument(
+        '--streaming',
+        action='store_true',
+        help='hold crops still while people stay in them: one backbone pass a person and frame',
+    )
+    clip.add_argument('--batch-size', type=int, default=8, help='people x frames (default: 8)')
+
+    model = parser.add_argument_group('diffusion')
+    model.add_argument('--steps', type=int, help="denoising steps (default: the config's)")
+    model.add_argument('--hypotheses', type=int, help="poses drawn a person (default: config's)")
+    model.add_argument(
+        '--save-hypotheses', action='store_true', help='write every hypothesis to the JSON'
+    )
+    model.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='other values of the config, as model.test_cfg.flip_test=False',
+    )
+
+    drawing = parser.add_argument_group('drawing')
+    drawing.add_argument('--no-video', action='store_true', help='write no pictures at all')
+    drawing.add_argument('--show', action='store_true', help='show the frames in a window')
+    drawing.add_argument('--draw-bbox', action='store_true', help='draw the boxes')
+    drawing.add_argument('--kpt-thr', type=float, default=0.3, help='least score (default: 0.3)')
+    drawing.add_argument('--radius', type=int, default=3, help='of a joint (default: 3)')
+    drawing.add_argument('--thickness', type=int, default=2, help='of a limb (default: 2)')
+    drawing.add_argument('--moments', type=int, default=12, help='on the sheet (default: 12)')
+    parser.add_argument(
+        '--traceback', action='store_true', help='show where in the code an error was raised'
+    )
+    return parser.parse_args(argv)
+
+
+def read_boxes(path: str) -> dict[int, Any] | list:
+    """Read boxes from JSON.
+
+    Args:
+        path: See the command line's help.
+
+    Raises:
+        ValueError: Not JSON, or nothing of that kind.
+    """
+    with open(path, encoding='utf-8') as file:
+        try:
+            boxes = json.load(file)
+        except ValueError as error:
+            raise ValueError(f'boxes file {path} is not JSON: {error}') from error
+    if isinstance(boxes, dict):
+        try:
+            return {int(frame): entry for frame, entry in boxes.items()}
+        except ValueError as error:
+            raise ValueError(f'boxes file {path}: a key is no frame number ({error})') from error
+    if not isinstance(boxes, list):
+        raise ValueError(f'boxes file {path} holds {type(boxes).__name__}, not a list or object')
+    if boxes and all(isinstance(entry, dict) and 'frame_id' in entry for entry in boxes):
+        return {entry['frame_id']: entry['instances'] for entry in boxes}
+    return boxes
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Infer as the command line says, and print what was done.
+
+    Args:
+        argv: The arguments, without the program's name. Default: those of the process.
+
+    Returns:
+        ``frames``, ``people`` (person-frames), ``tracks`` and ``files``.
+
+    Raises:
+        SystemExit: With what is wrong with an argument, an input or a file.
+    """
+    args = parse_args(argv)
+    with one_line_errors(args.traceback):
+        return run(args)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Infer as parsed arguments say."""
+    boxes = None if args.boxes is None else read_boxes(args.boxes)
+    config: Any = find_config(args.config)
+    if args.cfg_options:
+        config = mmengine.Config.fromfile(config)
+        config.merge_from_dict(args.cfg_options)
+    inferencer = DiffPoseInferencer(
+        config,
+        args.checkpoint,
+        device=args.device,
+        det_model=args.det_model,
+        det_weights=args.det_checkpoint,
+        det_cat_ids=args.det_cat_ids,
+        show_progress=True,
+    )
+    pictures = osp.join(args.out, 'visualizations')
+    results = inferencer(
+        args.input,
+        batch_size=args.batch_size,
+        as_clip=args.as_clip,
+        mode=args.mode,
+        frame_offsets=args.frame_offsets,
+        streaming=args.streaming,
+        sampling_steps=args.steps,
+        num_hypotheses=args.hypotheses,
+        return_hypotheses=args.save_hypotheses,
+        bboxes=boxes,
+        bbox_thr=args.bbox_thr,
+        nms_thr=args.nms_thr,
+        use_oks_tracking=args.use_oks_tracking,
+        tracking_thr=args.tracking_thr,
+        show=args.show,
+        draw_bbox=args.draw_bbox,
+        kpt_thr=args.kpt_thr,
+        radius=args.radius,
+        thickness=args.thickness,
+        vis_out_dir='' if args.no_video else pictures,
+        pred_out_dir=osp.join(args.out, 'predictions'),
+        resume=args.resume,
+    )
+    history = TrackHistory()
+    names: list[str] = []  # of pictures
+    start = time.perf_counter()
+    stopped = False
+    try:
+        for result in results:
+            (frame,) = result['frames']
+            history.add(frame['frame_id'], result['predictions'][0])
+            if not inferencer.video_info['is_clip']:
+                names.append(osp.basename(frame['img_path']))
+    except KeyboardInterrupt:
+        results.close()
+        stopped = True
+    seconds = time.perf_counter() - start
+    is_clip = inferencer.video_info['is_clip']
+    files = [osp.join(args.out, 'predictions')]
+    if not args.no_video and history.frames:
+        files.append(pictures)
+        sheet = osp.join(args.out, 'contact_sheet.png')
+        if is_clip:
+            moments = history.key_moments(args.moments)
+            video = inferencer.video_info['output_file']
+            drawn = frames_of_video(video, moments)
+            titles = [f'frame {i} {moments[i]}'.strip() for i in drawn]
+            drawn = list(drawn.values())
+        else:
+            titles = names[:: -(-len(names) // args.moments)]
+            drawn = [cv2.imread(osp.join(pictures, name)) for name in titles]
+        if drawn:
+            contact_sheet(sheet, drawn, titles)
+            files.append(sheet)
+    if is_clip and history.people:
+        plot = osp.join(args.out, 'trajectories.png')
+        meta = inferencer.model.dataset_meta['keypoint_id2name']
+        joints = [meta[i] for i in range(len(meta))]
+        trajectories(plot, history.longest(3), joints, inferencer.video_info['fps'])
+        files.append(plot)
+    rate = history.frames / max(seconds, 1e-9)
+    tracks = f' in {len(history)} tracks' if is_clip else ''
+    print(
+        f'{history.frames} frames, {history.people} people{tracks}, {seconds:.1f} s '
+        f'({rate:.1f} frames/s); written: {", ".join(files)}'
+    )
+    if args.streaming and is_clip and inferencer.state.person_frames:
+        state = inferencer.state
+        print(
+            f'crops renewed in {100 * state.renewals / state.person_frames:.1f} % of '
+            f'{state.person_frames} person-frames; '
+            f'{state.backbone_passes / state.person_frames:.2f} backbone passes each'
+        )
+    if stopped:
+        print('interrupted: the same command with --resume goes on', file=sys.stderr)
+        raise SystemExit(130)
+    return dict(frames=history.frames, people=history.people, tracks=len(history), files=files)
+
+
+def frames_of_video(path: str, wanted: Container[int]) -> dict[int, np.ndarray]:
+    """Some frames of a video, BGR, by number; those that it has not are left out."""
+    capture = cv2.VideoCapture(path)
+    found, index = {}, 0
+    while capture.grab():
+        if index in wanted:
+            found[index] = capture.retrieve()[1]
+        index += 1
+    capture.release()
+    return found
+
+
+if __name__ == '__main__':
+    main()
