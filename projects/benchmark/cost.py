@@ -32,9 +32,9 @@ import diffpose_mm  # noqa: F401  (registers the models)
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [
+    'diffpose_posetrack18.py',
     'diffpose_posetrack18_vit-s.py',
     'diffpose_posetrack18_vit-s_384x288.py',
-    'diffpose_posetrack18.py',
     'diffpose_posetrack18_384x288.py',
 ]
 CLOCKS = dict(wall=time.perf_counter, cpu=time.process_time)
@@ -241,12 +241,12 @@ def measure(
 
     def in_mode(function: Callable[[], object]) -> Callable[[], object]:
         def run() -> None:
-            with torch.inference_mode(), autocast(device, amp):
+            with torch.no_grad(), autocast(device, amp):
                 function()
 
         return run
 
-    with torch.inference_mode(), autocast(device, amp):
+    with torch.no_grad(), autocast(device, amp):
         parts = make_parts(model, vitpose_head, codec.input_size, batch, settings, device)
     parts = {name: in_mode(function) for name, function in parts.items()}
     reference = BACKBONE.format(model.neck.num_frames)
@@ -373,7 +373,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument(
         'configs', nargs='*', help='configs with STRL and diffusion head; none given: ViT-S and '
-        'ViT-B of PoseTrack18 at 256x192 and 384x288')
+        'ViT-B on PoseTrack18 at 256x192 and 384x288')
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 8])
     parser.add_argument('--steps', type=int, nargs='+', default=[1, 2, 4, 10], metavar='S')
     parser.add_argument('--hypotheses', type=int, nargs='+', default=[1, 5, 10], metavar='N')
