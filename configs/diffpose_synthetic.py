@@ -125,7 +125,7 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     # It is told the loader's own numbers, so that the cache of a worker serves a whole batch.
-    sampler=dict(type='ClipBlockSampler', batch_size=32, num_workers=1),
+    sampler=dict(type='ClipBlockSampler', batch_size=16, num_workers=1),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

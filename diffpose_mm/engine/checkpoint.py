@@ -20,6 +20,8 @@ NUMPY_KINDS = (
     'bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64'.split()
 )
 SHOWN_KEYS = 5
+# What torch says where it refuses a type, and not where a file is damaged.
+REFUSALS = ('GLOBAL', 'allowlisted', 'unrecognized function', 'may not read')
 
 
 class CheckpointError(RuntimeError):
@@ -80,8 +82,8 @@ def read_checkpoint(path: str) -> dict:
         checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
     except pickle.UnpicklingError as error:
         reason = str(error)
-        if 'may not read' in reason or 'Unsupported global' in reason:
-            found = reason.partition('GLOBAL ')[2].partition(' ')[0] or 'builtins.getattr'
+        if any(sign in reason for sign in REFUSALS):
+            found = reason.partition('GLOBAL ')[2].partition(' ')[0] or 'an object'
             raise CheckpointError(
                 f'{where} holds {found}, which is not plain weights, and is refused because '
                 'unpickling it could run code; save the weights alone, or allow the type with '

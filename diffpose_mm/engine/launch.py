@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from mmengine.config import Config, ConfigDict, DictAction
+from torch.utils.data import Dataset
 
 from .checkpoint import CheckpointError
 
@@ -133,6 +135,27 @@ def set_data_root(cfg: Config, data_root: str) -> None:
             cfg[name] = ConfigDict(value) if isinstance(value, dict) else value
 
 
+def check_clip_length(model: torch.nn.Module, dataset: Dataset) -> None:
+    """Raise if a data set gives clips of another length than the model merges.
+
+    Args:
+        model: A model, perhaps with a neck that has ``num_frames``.
+        dataset: A data set, perhaps of clips, with ``num_frames``.
+
+    Raises:
+        ValueError: If both say how many frames, and not the same.
+    """
+    model = getattr(model, 'module', model)
+    merged = getattr(getattr(model, 'neck', None), 'num_frames', None)
+    given = getattr(dataset, 'num_frames', None)
+    if merged is not None and given is not None and merged != given:
+        offsets = getattr(dataset, 'frame_offsets', ())
+        raise ValueError(
+            f'the data set gives clips of {given} frames (frame_offsets={tuple(offsets)}) and the '
+            f'neck merges {merged} (model.neck.num_frames): let them agree'
+        )
+
+
 @contextmanager
 def one_line_errors(traceback: bool) -> Iterator[None]:
     """Turn what the user can mend (:data:`USER_ERRORS`) into one message and exit status 1.
@@ -146,4 +169,7 @@ def one_line_errors(traceback: bool) -> Iterator[None]:
         if traceback:
             raise
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        if 'Original Traceback' in message:
+            # Of a data loading process, whose words end with the message.
+            message = message.strip().rpartition(f'\n{type(error).__name__}: ')[2]
         raise SystemExit(f'error: {message or type(error).__name__}') from error

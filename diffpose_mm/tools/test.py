@@ -9,7 +9,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from diffpose_mm.engine.checkpoint import check_checkpoint, read_checkpoint
-from diffpose_mm.engine.launch import add_common_arguments, load_config, one_line_errors
+from diffpose_mm.engine.launch import (
+    add_common_arguments,
+    check_clip_length,
+    load_config,
+    one_line_errors,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -64,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> dict:
         runner = Runner.from_cfg(cfg)
         check_checkpoint(runner.model, args.checkpoint)
         # Builds the dataset here, so that what is wrong with it is told before anything runs.
-        _ = runner.test_loop
-    metrics = runner.test()
+        check_clip_length(runner.model, runner.test_loop.dataloader.dataset)
+        metrics = runner.test()
     if args.out and runner.rank == 0:
         mmengine.mkdir_or_exist(osp.dirname(osp.abspath(args.out)))
         mmengine.dump(metrics, args.out)

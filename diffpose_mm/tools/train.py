@@ -8,7 +8,12 @@ from mmengine.device import get_device
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from diffpose_mm.engine.checkpoint import check_checkpoint
-from diffpose_mm.engine.launch import add_common_arguments, load_config, one_line_errors
+from diffpose_mm.engine.launch import (
+    add_common_arguments,
+    check_clip_length,
+    load_config,
+    one_line_errors,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -88,9 +93,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             if latest:
                 check_checkpoint(runner.model, latest, resume=True)
         # Builds the datasets here, so that what is wrong with them is told before anything runs.
-        _ = runner.train_loop
+        check_clip_length(runner.model, runner.train_loop.dataloader.dataset)
         if cfg.get('val_cfg') is not None:
-            _ = runner.val_loop
+            check_clip_length(runner.model, runner.val_loop.dataloader.dataset)
     runner.train()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 TRUE_COLOR = '#20e070'
 PREDICTED_COLOR = '#ff4060'
@@ -19,14 +20,14 @@ PREDICTED_COLOR = '#ff4060'
 
 @dataclass
 class PosePanel:
-    """One person of a sheet of poses.
+    """One frame of a sheet of poses, with N predicted and M annotated persons.
 
     Attributes:
         image: (h, w, 3) RGB uint8.
-        predicted: (K, 2) predicted keypoints, pixels of ``image``.
-        scores: (K,) scores of the predicted keypoints.
-        true: (K, 2) annotated keypoints, pixels of ``image``, or None.
-        annotated: (K,) which of them are annotated, or None.
+        predicted: (N, K, 2) predicted keypoints, pixels of ``image``.
+        scores: (N, K) scores of the predicted keypoints.
+        true: (M, K, 2) annotated keypoints, pixels of ``image``, or None.
+        annotated: (M, K) which of them are annotated; None for all.
         title: What stands over the panel.
     """
 
@@ -42,16 +43,16 @@ def pose_sheet(
     path: str,
     panels: Sequence[PosePanel],
     links: Sequence[tuple[int, int]],
-    columns: int = 6,
+    columns: int = 3,
     score_thr: float = 0.2,
 ) -> None:
-    """Write persons with their true and predicted skeletons side by side in one picture.
+    """Write frames with the true and the predicted skeletons of their persons in one picture.
 
     Args:
         path: File to write.
-        panels: The persons.
+        panels: The frames.
         links: Pairs of keypoints that a limb joins.
-        columns: Persons in a row.
+        columns: Frames in a row.
         score_thr: Predicted keypoints of a lower score are not drawn.
 
     Raises:
@@ -61,25 +62,26 @@ def pose_sheet(
         raise ValueError('a sheet of poses needs at least one panel')
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(2.4 * columns, 3.2 * rows + 0.4), dpi=110, layout='constrained')
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    aspect = panels[0].image.shape[0] / panels[0].image.shape[1]
+    size = (4.2 * columns, (4.2 * aspect + 0.25) * rows + 0.4)
+    figure = Figure(figsize=size, dpi=110, layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()
     for ax, panel in zip(axes, panels):
         ax.imshow(panel.image)
         if panel.true is not None:
-            annotated = panel.annotated
-            shown = np.ones(len(panel.true), bool) if annotated is None else annotated > 0
-            _skeleton(ax, panel.true, shown, links, TRUE_COLOR, 'true')
-        _skeleton(
-            ax, panel.predicted, panel.scores >= score_thr, links, PREDICTED_COLOR, 'predicted'
-        )
+            shown = np.ones(panel.true.shape[:2]) if panel.annotated is None else panel.annotated
+            _skeletons(ax, panel.true, shown > 0, links, TRUE_COLOR)
+        _skeletons(ax, panel.predicted, panel.scores >= score_thr, links, PREDICTED_COLOR)
         ax.set_xlim(-0.5, panel.image.shape[1] - 0.5)
         ax.set_ylim(panel.image.shape[0] - 0.5, -0.5)
         ax.set_title(panel.title, fontsize=8)
-    handles, labels = axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc='outside upper center', ncols=2, fontsize=9)
+    handles = [
+        Line2D([], [], color=color, marker='o', label=label)
+        for color, label in ((TRUE_COLOR, 'annotated'), (PREDICTED_COLOR, 'predicted'))
+    ]
+    figure.legend(handles=handles, loc='outside upper center', ncols=2, fontsize=9)
     _save(figure, path)
 
 
@@ -209,18 +211,18 @@ def training_curve(
     _save(figure, path)
 
 
-def _skeleton(
+def _skeletons(
     ax: Axes,
-    points: np.ndarray,
+    persons: np.ndarray,
     shown: np.ndarray,
     links: Sequence[tuple[int, int]],
     color: str,
-    label: str,
 ) -> None:
-    for a, b in links:
-        if shown[a] and shown[b]:
-            ax.plot(*points[[a, b]].T, color=color, linewidth=1.4, alpha=0.85)
-    ax.scatter(*points[shown].T, s=9, color=color, edgecolors='black', linewidths=0.3, label=label)
+    for points, seen in zip(persons, shown):
+        for a, b in links:
+            if seen[a] and seen[b]:
+                ax.plot(*points[[a, b]].T, color=color, linewidth=1.3, alpha=0.85)
+        ax.scatter(*points[seen].T, s=8, color=color, edgecolors='black', linewidths=0.3, zorder=3)
 
 
 def _save(figure: Figure, path: str) -> None:

@@ -1,0 +1,78 @@
+"""Shared fixtures."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+KEYPOINTS = (
+    'nose head_bottom head_top left_ear right_ear left_shoulder right_shoulder left_elbow '
+    'right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle '
+    'right_ankle'
+).split()
+
+
+def write_tiny_posetrack(root, videos=2, frames=3, size=(160, 120), seed=0):
+    """Write noise with made-up persons in the layout of PoseTrack18, detections included."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    category = dict(id=1, name='person', supercategory='person', keypoints=KEYPOINTS, skeleton=[])
+    (root / 'annotations').mkdir(parents=True)
+    for number, split in enumerate(('train', 'val')):
+        images, annotations, detections = [], [], []
+        for video in range(videos):
+            vid_id = f'{number}{video:05d}'
+            folder = f'images/{split}/{vid_id}_tiny'
+            (root / folder).mkdir(parents=True)
+            for frame in range(frames):
+                file_name = f'{folder}/{frame:06d}.jpg'
+                picture = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+                cv2.imwrite(str(root / file_name), picture)
+                image_id = int(f'1{vid_id}{frame:04d}')
+                images.append(
+                    dict(
+                        id=image_id,
+                        frame_id=image_id,
+                        file_name=file_name,
+                        nframes=frames,
+                        vid_id=vid_id,
+                        is_labeled=True,
+                        width=width,
+                        height=height,
+                        ignore_regions_x=[],
+                        ignore_regions_y=[],
+                    )
+                )
+                for track in range(2):
+                    left, top = 10 + 70 * track, 10
+                    box = [left, top, 60, 100]
+                    points = rng.uniform((left + 5, top + 5), (left + 55, top + 95), (17, 2))
+                    keypoints = np.c_[points, np.ones(17)]
+                    keypoints[3:5] = 0
+                    annotations.append(
+                        dict(
+                            id=image_id * 100 + track,
+                            image_id=image_id,
+                            track_id=track,
+                            category_id=1,
+                            iscrowd=False,
+                            bbox=box,
+                            bbox_head=[left + 20, top, 15, 15],
+                            keypoints=keypoints.ravel().round(2).tolist(),
+                            num_keypoints=15,
+                            scores=[],
+                        )
+                    )
+                    detections.append(dict(image_id=image_id, category_id=1, bbox=box, score=0.9))
+        content = dict(images=images, annotations=annotations, categories=[category])
+        (root / f'annotations/posetrack18_{split}.json').write_text(json.dumps(content))
+        detected = root / f'annotations/posetrack18_{split}_human_detections.json'
+        detected.write_text(json.dumps(detections))
+    return root
+
+
+@pytest.fixture(scope='session')
+def tiny_posetrack(tmp_path_factory):
+    """Root of a tiny data set in the layout of PoseTrack18; not to be written to."""
+    return write_tiny_posetrack(tmp_path_factory.mktemp('tiny') / 'posetrack18')

@@ -1,0 +1,171 @@
+"""Every config: builds, trains a step, tests a step, and is what its name says."""
+
+import glob
+import os.path as osp
+from copy import deepcopy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpose.registry import METRICS, MODELS, VISUALIZERS
+
+from diffpose_mm.engine.launch import set_data_root
+
+CONFIG_DIR = osp.join(osp.dirname(__file__), '..', 'configs')
+CONFIGS = sorted(osp.basename(path) for path in glob.glob(osp.join(CONFIG_DIR, '*.py')))
+WIDTHS = dict(base=768, large=1024, huge=1280)
+
+
+def load(name):
+    return Config.fromfile(osp.join(CONFIG_DIR, name))
+
+
+def cut_down(cfg):
+    """Make a large backbone affordable: one layer of its own width, from random weights."""
+    backbone = cfg.model.backbone
+    backbone.init_cfg = None
+    if backbone.type == 'ClipVisionTransformer':
+        arch = backbone.arch
+        width = WIDTHS[arch] if isinstance(arch, str) else arch['embed_dims']
+        backbone.arch = dict(
+            embed_dims=width, num_layers=1, num_heads=width // 64, feedforward_channels=width
+        )
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    return cfg
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_trains_and_tests_a_step(name, tiny_posetrack):
+    """Broken if a config names what does not exist or what does not fit together."""
+    torch.manual_seed(0)
+    cfg = cut_down(load(name))
+    init_default_scope('mmpose')
+    set_data_root(cfg, str(tiny_posetrack))
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    before = {key: value.clone() for key, value in model.named_parameters()}
+
+    batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
+    frames = len(cfg.frame_offsets)
+    width, height = cfg.codec.input_size
+    assert tuple(batch['inputs'][0].shape) == (frames, 3, height, width)
+    losses = model.train_step(batch, optim_wrapper)
+    assert torch.isfinite(losses['loss'])
+    still = [key for key, value in model.named_parameters() if torch.equal(before[key], value)]
+    # A weight that no step moves is not part of the model that the config means to describe.
+    assert not [key for key in still if not key.endswith('bias')], still
+
+    model.eval()
+    loader = Runner.build_dataloader(cfg.test_dataloader, seed=0)
+    batch = next(iter(loader))
+    with torch.no_grad():
+        samples = model.test_step(batch)
+    for sample in samples:
+        assert sample.pred_instances.keypoints.shape == (1, 17, 2)
+    metric = METRICS.build(cfg.test_evaluator)
+    metric.dataset_meta = loader.dataset.metainfo
+    metric.process(batch, [sample.to_dict() for sample in samples])
+
+
+def test_names_are_unique():
+    """mim finds a config of the package by its base name alone."""
+    names = [osp.basename(p) for p in glob.glob(osp.join(CONFIG_DIR, '**', '*.py'), recursive=True)]
+    assert len(names) == len(set(names))
+    for sizes in ('', '_384x288'):
+        for vit in ('', '_vit-s', '_vit-l', '_vit-h'):
+            assert f'diffpose_posetrack18{vit}{sizes}.py' in names
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_inferencer_finds_what_it_reads(name):
+    """mmpose's inferencers read these fields of a config and fail without them."""
+    cfg = load(name)
+    assert cfg.data_mode == 'topdown' and cfg.dataset_type.endswith('ClipDataset')
+    assert cfg.train_dataloader.dataset.type == cfg.dataset_type
+    assert cfg.test_dataloader.dataset.pipeline[0].type == 'LoadClip'
+    assert cfg.custom_imports.imports == ['diffpose_mm']
+    assert VISUALIZERS.get(cfg.visualizer.type) is not None
+    assert cfg.default_hooks.checkpoint.save_best == 'posetrack/AP'
+
+
+def differences(a, b, path=''):
+    """Paths at which two configs differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        found = []
+        for key in sorted({*a, *b}):
+            found += differences(a.get(key), b.get(key), f'{path}.{key}' if path else key)
+        return found
+    return [] if a == b else [path]
+
+
+@pytest.mark.parametrize('data', ['posetrack18', 'synthetic'])
+def test_baselines_differ_in_one_thing(data):
+    """A comparison with a baseline means little if more than one thing differs."""
+    diffpose, strl, heatmap = (
+        load(f'{kind}_{data}.py').to_dict() for kind in ('diffpose', 'strl', 'heatmap')
+    )
+    head = differences(diffpose, strl)
+    assert head and all(path.startswith(('model.head.', 'model.test_cfg.')) for path in head)
+    assert diffpose['model']['head']['decoder'] == strl['model']['head']['decoder']
+
+    clip = differences(strl, heatmap)
+    assert sorted(clip) == [
+        'frame_offsets',
+        'model.neck.num_frames',
+        'test_dataloader.dataset.frame_offsets',
+        'train_dataloader.dataset.frame_offsets',
+        'val_dataloader.dataset.frame_offsets',
+    ]
+    assert heatmap['frame_offsets'] == (0,)
+
+
+@pytest.mark.parametrize('name', [name for name in CONFIGS if 'posetrack18' in name])
+def test_recipe_is_the_papers(name):
+    """The paper's settings: 60 epochs, boxes + 25 %, T = 5, and detector boxes when testing."""
+    cfg = load(name)
+    steps = {step.type: step for step in cfg.train_dataloader.dataset.pipeline}
+    assert cfg.train_cfg.max_epochs == 60
+    assert cfg.param_scheduler[1].T_max == cfg.param_scheduler[1].end == 60
+    assert steps['GetBBoxCenterScale'].padding == 1.25
+    assert steps['RandomBBoxTransform'].scale_factor == (0.65, 1.35)
+    assert steps['RandomBBoxTransform'].rotate_factor == 45
+    assert steps['RandomHalfBody'].prob == 0.3
+    assert cfg.test_dataloader.dataset.bbox_file.endswith('human_detections.json')
+    assert cfg.auto_scale_lr.base_batch_size == 8 * cfg.train_dataloader.batch_size
+    assert 'enable' not in cfg.auto_scale_lr
+    size = (288, 384) if '384x288' in name else (192, 256)
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline):
+        affine = next(step for step in pipeline if step.type == 'TopdownAffine')
+        assert affine.input_size == size == cfg.model.head.decoder.input_size
+    assert steps['GenerateTarget'].encoder == cfg.model.head.decoder
+    assert cfg.model.backbone.img_size == size[::-1]
+
+
+def test_layers_near_the_image_learn_slower():
+    """Layer decay of a ViT: rates rise from patch embedding to the head, which has the full one."""
+    cfg = load('diffpose_posetrack18.py')
+    cfg.model.backbone.init_cfg = None
+    cfg.model.backbone.arch = dict(
+        embed_dims=64, num_layers=12, num_heads=4, feedforward_channels=64
+    )
+    cfg.model.neck.in_channels = 64
+    init_default_scope('mmpose')
+    model = MODELS.build(cfg.model)
+    optim_wrapper = build_optim_wrapper(model, deepcopy(cfg.optim_wrapper))
+    rates = {}
+    for group in optim_wrapper.optimizer.param_groups:
+        rates.update({name: group['lr'] for name in group['param_names']})
+    full, decay = cfg.optim_wrapper.optimizer.lr, cfg.optim_wrapper.paramwise_cfg.layer_decay_rate
+    assert set(rates) == {name for name, _ in model.named_parameters()}
+    for layer in range(12):
+        rate = rates[f'backbone.layers.{layer}.attn.qkv.weight']
+        assert rate == pytest.approx(full * decay ** (12 - layer))
+    assert rates['backbone.patch_embed.projection.weight'] == pytest.approx(full * decay**13)
+    for name, rate in rates.items():
+        if not name.startswith('backbone'):
+            assert rate == full, name

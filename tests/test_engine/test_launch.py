@@ -1,0 +1,87 @@
+"""What the tools share: --data-root, options, errors in one line."""
+
+import argparse
+
+import pytest
+from mmengine.config import Config
+
+from diffpose_mm.engine import CheckpointError
+from diffpose_mm.engine.launch import (
+    add_common_arguments,
+    load_config,
+    one_line_errors,
+    set_data_root,
+)
+
+
+def parse(*argv):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('config')
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def test_data_root_reaches_every_path():
+    """Broken if a run reads its images from one place and its annotations from another."""
+    dataset = dict(data_root='data/a/', ann_file='annotations/x.json', bbox_file='data/a/b.json')
+    cfg = Config(
+        dict(
+            data_root='data/a/',
+            train_dataloader=dict(
+                dataset=dict(type='ConcatDataset', datasets=[dict(dataset), dict(dataset)])
+            ),
+            val_dataloader=None,
+            test_dataloader=dict(dataset=dict(dataset, other='data/abc/keep')),
+            test_evaluator=[dict(ann_file='data/a/annotations/x.json', path=('data/a',))],
+        )
+    )
+    set_data_root(cfg, '/mnt/b/')
+    for part in (*cfg.train_dataloader.dataset.datasets, cfg.test_dataloader.dataset):
+        assert part.data_root == '/mnt/b/'
+        assert part.bbox_file == '/mnt/b/b.json'
+        assert part.ann_file == 'annotations/x.json'
+    assert cfg.test_dataloader.dataset.other == 'data/abc/keep'
+    assert cfg.test_evaluator[0].ann_file == '/mnt/b/annotations/x.json'
+    assert tuple(cfg.test_evaluator[0].path) == ('/mnt/b',)
+    assert cfg.data_root == '/mnt/b/' and cfg.val_dataloader is None
+
+
+def test_data_root_needs_one_to_replace():
+    with pytest.raises(ValueError, match='no data_root'):
+        set_data_root(Config(dict(model=dict())), 'x')
+
+
+def test_options_reach_the_config(tmp_path):
+    file = tmp_path / 'some.py'
+    file.write_text(
+        "default_hooks = dict(visualization=dict(type='PoseVisualizationHook', enable=False))\n"
+        'model = dict(test_cfg=dict(sampling_steps=4))\n'
+    )
+    options = ['--cfg-options', 'model.test_cfg.sampling_steps=10']
+    cfg = load_config(parse(str(file), '--show-dir', 'pictures', '--interval', '3', *options))
+    assert cfg.work_dir == 'work_dirs/some'
+    assert cfg.model.test_cfg.sampling_steps == 10
+    hook = cfg.default_hooks.visualization
+    # The hook nests a relative folder into itself, once a batch.
+    assert hook.enable and hook.out_dir.startswith('/') and hook.out_dir.endswith('/pictures')
+    assert hook.interval == 3
+
+
+def test_missing_config():
+    with pytest.raises(FileNotFoundError, match='config nowhere.py does not exist'):
+        load_config(parse('nowhere.py'))
+
+
+@pytest.mark.parametrize('error', [CheckpointError('x is wrong'), ValueError('x is wrong')])
+def test_errors_become_one_line(error):
+    with pytest.raises(SystemExit) as exit_info, one_line_errors(False):
+        raise error
+    assert exit_info.value.code == 'error: x is wrong'
+    with pytest.raises(type(error)), one_line_errors(True):
+        raise error
+
+
+def test_bugs_stay_visible():
+    """An error that the user cannot mend keeps its traceback."""
+    with pytest.raises(ZeroDivisionError), one_line_errors(False):
+        1 / 0  # noqa: B018

@@ -1,0 +1,115 @@
+"""Training from the command line: from scratch, on from a checkpoint, and what may go wrong."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from tools_helpers import CONFIG, arguments
+
+from diffpose_mm.engine import BFloat16OptimWrapper, read_checkpoint
+from diffpose_mm.engine.launch import load_config
+from diffpose_mm.tools import train
+
+
+def log_of(work_dir):
+    """Entries of the newest log."""
+    newest = sorted(work_dir.glob('*/vis_data/scalars.json'))[-1]
+    return [json.loads(line) for line in newest.read_text().splitlines()]
+
+
+def test_trains_validates_and_keeps_the_best(trained):
+    """Broken if mim train leaves no checkpoint, or save_best does not know the metric's key."""
+    checkpoint = read_checkpoint(str(trained / 'epoch_1.pth'))
+    assert checkpoint['meta']['epoch'] == 1 and checkpoint['meta']['iter'] == 3
+    assert checkpoint['ema_state_dict']['steps'] == 3
+    assert list(trained.glob('best_posetrack_AP_epoch_1.pth'))
+    assert sum('loss' in entry for entry in log_of(trained)) == 3
+    assert any('posetrack/AP' in entry for entry in log_of(trained))
+    text = next(trained.glob('*/*.log')).read_text()
+    assert 'files decoded for a sample' in text
+
+
+def test_goes_on_from_the_latest_checkpoint(trained, tiny_posetrack, tmp_path):
+    """Broken if a resumed run starts anew, or forgets optimiser, averaged weights or schedule."""
+    for name in ('epoch_1.pth', 'last_checkpoint'):
+        shutil.copy(trained / name, tmp_path)
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    options = ['train_cfg.max_epochs=2', 'train_cfg.val_interval=2']
+    common = dict(data_root=tiny_posetrack, work_dir=tmp_path, options=options)
+    train.main(arguments(CONFIG, '--resume', '--no-validate', **common))
+    before = read_checkpoint(str(tmp_path / 'epoch_1.pth'))
+    after = read_checkpoint(str(tmp_path / 'epoch_2.pth'))
+    assert after['meta']['iter'] == 6 and after['ema_state_dict']['steps'] == 6
+    assert after['optimizer']['state'][0]['step'] == 6
+    losses, rates = (
+        after['message_hub']['log_scalars'][key].data[0] for key in ('train/loss', 'train/lr')
+    )
+    # The rate rises, as this is in the middle of the warm-up.
+    assert len(losses) == 6 and (rates[1:] > rates[:-1]).all()
+    first = before['message_hub']['log_scalars']['train/loss'].data[0]
+    assert losses[:3].tolist() == first.tolist()
+    # The averaged weights are the ones to be tested; the ones in training stand beside them.
+    key = 'backbone.conv1.weight'
+    assert not torch.equal(before['state_dict'][key], after['state_dict'][key])
+    assert not torch.equal(after['state_dict'][key], after['ema_state_dict'][f'module.{key}'])
+
+
+def merged(*argv):
+    args = train.parse_args([CONFIG, *argv])
+    return train.merge_args(load_config(args), args)
+
+
+def test_amp_on_the_cpu_is_bfloat16(monkeypatch):
+    """mmengine's AmpOptimWrapper refuses to start without an accelerator."""
+    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    assert merged('--amp').optim_wrapper.type == BFloat16OptimWrapper.__name__
+    monkeypatch.setattr(train, 'get_device', lambda: 'cuda')
+    cfg = merged('--amp')
+    assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
+    assert cfg.optim_wrapper.loss_scale == 'dynamic'
+    with pytest.raises(ValueError, match='ApexOptimWrapper'):
+        merged('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
+
+
+def test_other_options():
+    """Broken if an option does not reach the config."""
+    cfg = merged('--no-validate', '--auto-scale-lr', '--resume', 'some.pth')
+    assert cfg.val_cfg is None and cfg.val_dataloader is None and cfg.val_evaluator is None
+    assert 'save_best' not in cfg.default_hooks.checkpoint
+    assert cfg.auto_scale_lr.enable is True
+    assert cfg.resume and cfg.load_from == 'some.pth'
+    assert merged('--resume').load_from is None
+    assert not merged().get('resume')
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (['train_dataloader.dataset.ann_file=none.json'], 'none.json does not exist'),
+        (['train_dataloader.dataset.frame_offsets="(-2,-1)"'], 'keyframe outside the clip'),
+        (['model.neck.feature_size="(12,16)"'], 'heatmap_size'),
+        (['model.head.decoder.heatmap_size="(48,64)"'], 'heatmap_size'),
+        (['model.test_cfg.sampling_steps=1001'], 'sampling_steps'),
+        (['model.test_cfg.num_hypotheses=0'], 'num_hypotheses'),
+        (['train_dataloader.dataset.indices=0'], 'is empty'),
+        (['model.neck.num_frames=0'], 'num_frames'),
+        (['model.neck.num_frames=7'], 'neck merges 7'),
+    ],
+)
+def test_bad_input_is_told_in_one_line(options, message, tiny_posetrack, tmp_path):
+    """One message before anything runs, and no traceback."""
+    with pytest.raises(SystemExit) as exit_info:
+        train.main(arguments(CONFIG, data_root=tiny_posetrack, work_dir=tmp_path, options=options))
+    text = exit_info.value.code
+    assert text.startswith('error: ') and message in text and '\n' not in text, text
+
+
+def test_cannot_resume_from_a_broken_checkpoint(trained, tiny_posetrack, tmp_path):
+    """A run that was killed while it saved leaves a short file behind."""
+    data = (trained / 'epoch_1.pth').read_bytes()
+    short = tmp_path / 'epoch_1.pth'
+    short.write_bytes(data[: len(data) // 2])
+    (tmp_path / 'last_checkpoint').write_text(str(short))
+    with pytest.raises(SystemExit, match='error: checkpoint .*epoch_1.pth .*cut short'):
+        train.main(arguments(CONFIG, '--resume', data_root=tiny_posetrack, work_dir=tmp_path))
