@@ -19,6 +19,7 @@ stamps=$venv/stamps
 log=$venv/setup.log
 build=$venv/build
 mmcv_version=$(sed -n 's/^mmcv==//p' requirements/mminstall.txt)
+cache=${DIFFPOSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-$venv}/.cache}/diffpose_mm}
 [ "${MMCV_CUDA_OPS:-0}" = 1 ] && ops=cuda || ops=cpu
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PYTHONNOUSERSITE=1
@@ -152,6 +153,14 @@ find_python() {
     return 1
 }
 
+# The first look, before anything is downloaded; check_compiler is the thorough one.
+need_compiler() {
+    compgen -G "$cache/wheels/mmcv$mmcv_version-*-$ops/mmcv-*.whl" > /dev/null ||
+        command -v "${CXX:-g++}" > /dev/null ||
+        die "the C++ compiler ${CXX:-g++} was not found; mmcv has to be compiled once" \
+            'Debian: apt-get install g++ (or build-essential)'
+}
+
 need_disk() {
     local free
     free=$(df -Pk "$root" | awk 'NR == 2 {print int($4 / 1024)}')
@@ -168,6 +177,7 @@ if ! done_with venv "$root"; then
         'or name one: make setup PYTHON=/path/to/python3.11'
     "$python" -c 'import ensurepip' 2> /dev/null || die "$python has no ensurepip" \
         'Debian: apt-get install python3.11-venv'
+    need_compiler
     need_disk 9000
     # An environment someone has begun here is kept, unless it was made for another folder.
     if ! { [ -x "$venv/bin/pip" ] && [ ! -e "$stamps/venv" ] && "$py" -m pip --version > /dev/null 2>&1 &&
@@ -194,7 +204,6 @@ import importlib.metadata as metadata, platform, sys
 print(f"torch{metadata.version('torch')}-cp{sys.version_info[0]}{sys.version_info[1]}-{platform.machine()}")
 PY
 )
-cache=${DIFFPOSE_CACHE:-${XDG_CACHE_HOME:-${HOME:-$venv}/.cache}/diffpose_mm}
 mkdir -p "$cache/wheels" 2> /dev/null && [ -w "$cache/wheels" ] || cache=$venv/cache
 wheels=$cache/wheels/mmcv$mmcv_version-$torch_id-$ops
 
