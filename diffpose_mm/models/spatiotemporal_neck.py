@@ -22,7 +22,9 @@ class SpatioTemporalNeck(BaseModule):
     location: 𝔽 = MLP(LN F̃ᴸ). The paper fixes this order; widths, depth and heads are
     choices of this project.
 
-    With ``num_frames=1`` this is the single-frame ablation of the same model.
+    With ``num_frames=1`` this is the single-frame ablation of the same model. A model of more
+    frames can start from the weights of such a one: every frame gets its position embedding, and
+    the MLP reads the keyframe, taken to be in the middle, as before and the other frames not yet.
 
     Args:
         in_channels (int): Channels C of the backbone's feature.
@@ -40,7 +42,7 @@ class SpatioTemporalNeck(BaseModule):
     Raises:
         ValueError: ``num_frames``, ``num_layers`` or a size is not positive; an input's shape
             does not fit ``num_frames``, ``in_channels`` and ``feature_size``; a checkpoint
-            was trained with another number of frames.
+            was trained with another number of frames, unless that is one.
     """
 
     def __init__(self,
@@ -75,7 +77,7 @@ class SpatioTemporalNeck(BaseModule):
             nn.Linear(num_frames * embed_dims, hidden), nn.GELU(),
             nn.Linear(hidden, self.out_channels))
         trunc_normal_(self.position_embedding, std=0.02)
-        self._register_load_state_dict_pre_hook(self._resize_position_embedding)
+        self._register_load_state_dict_pre_hook(self._fit_checkpoint)
 
     def embed(self, feats: Tensor) -> Tensor:
         """Patch embedding: (B, C, H, W) features -> (B, D, H, W) maps of tokens.
@@ -115,18 +117,33 @@ class SpatioTemporalNeck(BaseModule):
         batch, frames = feats.shape[:2]
         return self.fuse(self.embed(feats.flatten(0, 1)).unflatten(0, (batch, frames)))
 
-    def _resize_position_embedding(self, state_dict: dict, prefix: str, *args) -> None:
-        """Fit the position embedding of a checkpoint of another input size to this one."""
+    def _inflate(self, state_dict: dict, prefix: str) -> None:
+        """Turn the weights of a single-frame neck into weights for T frames, in place."""
+        position, first = f'{prefix}position_embedding', f'{prefix}aggregate.0.weight'
+        state_dict[position] = state_dict[position].expand(self.num_frames, -1, -1, -1).clone()
+        single = state_dict[first]
+        inflated = single.new_zeros(single.shape[0], self.num_frames, single.shape[1])
+        inflated[:, self.num_frames // 2] = single
+        state_dict[first] = inflated.flatten(1)
+        print_log(
+            f'{prefix[:-1] or "neck"}: inflated from one frame to {self.num_frames}',
+            logger='current')
+
+    def _fit_checkpoint(self, state_dict: dict, prefix: str, *args) -> None:
+        """Fit a checkpoint of another input size, or of one frame, to this neck, in place."""
         key = prefix + 'position_embedding'
         if key not in state_dict:
             return
-        loaded, own = state_dict[key], self.position_embedding
-        if loaded.shape[2:] == own.shape[2:] and loaded.shape[0] == own.shape[0]:
-            return
+        own = self.position_embedding
+        if state_dict[key].shape[0] == 1 < self.num_frames:
+            self._inflate(state_dict, prefix)
+        loaded = state_dict[key]
         if loaded.shape[0] != own.shape[0]:
             raise ValueError(
                 f'The checkpoint has {loaded.shape[0]} frames in {key}, the config has '
                 f'num_frames={own.shape[0]}: use the frame_offsets it was trained with')
+        if loaded.shape[2:] == own.shape[2:]:
+            return
         state_dict[key] = resize_position_embedding(loaded, tuple(own.shape[2:]))
         print_log(
             f'{key}: resized from {tuple(loaded.shape[2:])} to {tuple(own.shape[2:])} (H, W)',

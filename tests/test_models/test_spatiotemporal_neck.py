@@ -101,6 +101,21 @@ def test_position_embedding_is_resized_when_the_input_size_changes():
     assert torch.equal(unchanged.position_embedding, small.position_embedding)
 
 
+def test_a_single_frame_neck_is_inflated_to_the_same_function_of_a_still_clip():
+    """Broken if training over time could not start from a single-frame model's weights."""
+    single, clip = small_neck(num_frames=1), small_neck()
+    clip.load_state_dict(single.state_dict())
+    feats = torch.randn(2, 1, 12, 4, 3)
+    with torch.no_grad():
+        expected = single(feats)
+        # Attention over T equal copies of the tokens is attention over one of them.
+        still = clip(feats.expand(-1, 5, -1, -1, -1))
+        torch.testing.assert_close(still, expected, atol=1e-5, rtol=1e-4)
+        moving = feats.repeat(1, 5, 1, 1, 1)
+        moving[:, 0] += 1
+        assert (clip(moving) - expected).abs().max() > 1e-4
+
+
 def test_checkpoint_of_another_clip_length_is_refused():
     """Broken if T=5 weights were loaded silently into a T=3 model."""
     with pytest.raises(ValueError, match='5 frames.*num_frames=3.*frame_offsets'):
