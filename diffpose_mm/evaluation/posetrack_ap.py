@@ -91,6 +91,18 @@ class PoseTrackAP(BaseMetric):
         self.box_source = box_source
         self._ground_truth = None if ann_file is None else self._load(ann_file)
 
+    @BaseMetric.dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        """Meta information of the dataset; without ``ann_file`` its annotation file is read."""
+        self._dataset_meta = dataset_meta
+        if self._ground_truth is None:
+            # A dataset leaves the path of its file here under its name, which validation and test
+            # set share: it must be read now, right after this dataset was built.
+            ann_file = MessageHub.get_current_instance().get_info(
+                f'{dataset_meta.get("dataset_name")}_ann_file', None)
+            if ann_file is not None:
+                self._ground_truth = self._load(ann_file)
+
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep what the evaluation needs of a batch of predictions.
 
@@ -160,7 +172,9 @@ class PoseTrackAP(BaseMetric):
         if not results:
             raise ValueError('PoseTrackAP: there are no predictions to evaluate; is the tested '
                              'dataset empty?')
-        ground_truth = self._ground_truth or self._load(self._dataset_ann_file())
+        if self._ground_truth is None:
+            raise ValueError('PoseTrackAP: ann_file is not given and the tested dataset tells none')
+        ground_truth = self._ground_truth
         names = self._keypoint_names(results[0]['keypoints'].shape[1])
         poses = self._select(results, ground_truth)
         if self.outfile_prefix is not None:
@@ -188,13 +202,6 @@ class PoseTrackAP(BaseMetric):
             return load_ground_truth(ann_file, not self.format_only)
         with get_local_path(ann_file) as local_path:
             return load_ground_truth(local_path, not self.format_only)
-
-    def _dataset_ann_file(self) -> str:
-        name = (self.dataset_meta or {}).get('dataset_name')
-        ann_file = MessageHub.get_current_instance().get_info(f'{name}_ann_file', None)
-        if ann_file is None:
-            raise ValueError('PoseTrackAP: ann_file is not given and the tested dataset tells none')
-        return ann_file
 
     def _keypoint_names(self, number: int) -> list[str]:
         by_id = (self.dataset_meta or {}).get('keypoint_id2name')

@@ -181,19 +181,23 @@ def test_table_shows_groups_and_mean_and_says_whose_boxes(case, caplog, source, 
 
 
 def test_ann_file_may_come_from_the_tested_dataset(case):
+    """It is the one of the dataset whose meta was set, not of one that was built later."""
     _, poses, merged, _ = case
     samples = samples_of(poses)
+    hub = MessageHub.get_current_instance()
     metric = PoseTrackAP()
+    hub.update_info('posetrack18_ann_file', None)
     metric.dataset_meta = META
     metric.process([], samples)
-    MessageHub.get_current_instance().update_info('posetrack18_ann_file', None)
     with pytest.raises(ValueError, match='ann_file is not given'):
         metric.compute_metrics(metric.results)
-    MessageHub.get_current_instance().update_info('posetrack18_ann_file', str(merged))
     try:
+        hub.update_info('posetrack18_ann_file', str(merged))
+        metric.dataset_meta = META
+        hub.update_info('posetrack18_ann_file', 'of_another_dataset.json')
         assert metric.evaluate(len(samples)) == evaluate(samples, merged)
     finally:
-        MessageHub.get_current_instance().update_info('posetrack18_ann_file', None)
+        hub.update_info('posetrack18_ann_file', None)
 
 
 def test_tensors_and_missing_meta_are_taken(case):
