@@ -61,6 +61,11 @@ compute_keys() {
 done_with() { [ "$(cat "$stamps/$1" 2> /dev/null || true)" = "$2" ]; }
 stamp() { mkdir -p "$stamps" && printf '%s\n' "$2" > "$stamps/$1.new" && mv "$stamps/$1.new" "$stamps/$1"; }
 
+case $root in
+    *[[:space:]]*) die "the path '$root' has a space in it; the compilation of mmcv fails there" \
+        'clone to a folder without spaces' ;;
+esac
+
 compute_keys
 if done_with package "$package_key"; then
     exit 0
