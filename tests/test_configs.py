@@ -24,7 +24,7 @@ def load(name):
 
 
 def cut_down(cfg):
-    """Make a large backbone affordable: one layer of its own width, from random weights."""
+    """Make a large model affordable: one layer of its own width, from random weights, one clip."""
     backbone = cfg.model.backbone
     backbone.init_cfg = None
     if backbone.type == 'ClipVisionTransformer':
@@ -33,8 +33,9 @@ def cut_down(cfg):
         backbone.arch = dict(
             embed_dims=width, num_layers=1, num_heads=width // 64, feedforward_channels=width
         )
+        cfg.model.neck.num_layers = 1
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
-        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        loader.update(batch_size=1, num_workers=0, persistent_workers=False)
     return cfg
 
 

@@ -57,8 +57,9 @@ def mim(*args: str, log: Path | None = None) -> None:
     command = [sys.executable, '-m', 'mim', *args]
     print('  $ mim ' + ' '.join(args), flush=True)
     if log is None:
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:
-            raise RuntimeError(f'mim {" ".join(args[:3])} failed')
+        done = subprocess.run(command, cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise RuntimeError('\n'.join([f'mim {args[0]} failed:', *last_words(done.stderr)]))
         return
     env = dict(os.environ, PYTHONUNBUFFERED='1')
     lines = []
@@ -81,8 +82,14 @@ def mim(*args: str, log: Path | None = None) -> None:
             if SHOWN.search(line):
                 print('    ' + shorten(line), flush=True)
     if process.returncode:
-        tail = [line for line in lines if not line.startswith(('  File', '    '))][-12:]
+        tail = last_words('\n'.join(lines))
         raise RuntimeError('\n'.join([f'mim {args[0]} failed; from {log}:', *tail]))
+
+
+def last_words(output: str) -> list[str]:
+    """The end of what a failed command said, without mim's own traceback after it."""
+    said = output.partition('Traceback (most recent call last):\n  File "<frozen runpy>"')[0]
+    return [line for line in said.splitlines() if line.strip()][-8:]
 
 
 def shorten(line: str) -> str:
@@ -98,10 +105,10 @@ def write_data() -> None:
     args = ['run', 'diffpose_mm', 'synthesize', *map(str, args)]
     try:
         mim(*args)
-    except RuntimeError:
-        if not (ROOT / DATA / 'synthetic.json').exists():
+    except RuntimeError as error:
+        if 'which is not the' not in str(error):
             raise
-        say(f'{DATA} holds other data; it is written anew')
+        say(f'{DATA} is of another version of the generator, and is written anew')
         shutil.rmtree(ROOT / DATA)
         mim(*args)
 
@@ -120,6 +127,7 @@ def train() -> Path:
         CONFIG,
         f'--work-dir={work_dir}',
         f'--data-root={DATA}',
+        '--amp',
         '--cfg-options',
         *options,
         log=ROOT / OUT / 'train.log',
