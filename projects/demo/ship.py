@@ -13,7 +13,7 @@ import torch
 
 from diffpose_mm.engine import read_checkpoint
 
-META = ('epoch', 'iter', 'seed', 'cfg', 'dataset_meta', 'mmengine_version')
+META = ('epoch', 'iter', 'seed', 'dataset_meta', 'mmengine_version')
 
 
 def main() -> None:
