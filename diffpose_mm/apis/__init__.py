@@ -3,7 +3,8 @@
 Importing this package wraps one method of mmpose's inferencers, see :mod:`.mmpose_hook`.
 """
 
-from .inferencer import DiffPoseInferencer, find_config
+from .configs import find_config
+from .inferencer import DiffPoseInferencer
 from .mmpose_hook import install_hook
 from .poser import ClipPoser, LockedCrop, StreamingPoser, StreamState
 from .windows import FrameWindows, Window, iterate_windows, still_window

@@ -7,7 +7,8 @@ import os.path as osp
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -277,8 +278,8 @@ def _frames_of(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
         capture.release()
 
 
-def prefetch(items: Iterable, depth: int = 4) -> Iterator:
-    """Iterate in a thread of its own, at most ``depth`` items ahead."""
+def prefetch(items: Generator | FrameSource, depth: int = 4) -> Iterator:
+    """Iterate in a thread of its own, at most ``depth`` items ahead; closed with the iterator."""
     waiting: queue.Queue = queue.Queue(depth)
     stopped = threading.Event()
 
@@ -291,11 +292,13 @@ def prefetch(items: Iterable, depth: int = 4) -> Iterator:
                 continue
 
     def work() -> None:
+        # What is iterated over here is closed here: another thread could meet it at work.
         try:
-            for item in items:
-                put((item, None))
-                if stopped.is_set():
-                    return
+            with closing(iter(items)) as iterator:
+                for item in iterator:
+                    put((item, None))
+                    if stopped.is_set():
+                        return
         except BaseException as error:  # noqa: B902
             put((None, error))
         else:
@@ -313,4 +316,4 @@ def prefetch(items: Iterable, depth: int = 4) -> Iterator:
             yield item
     finally:
         stopped.set()
-        thread.join(timeout=2)
+        thread.join(timeout=10)

@@ -4,11 +4,10 @@ import copy
 import os
 import os.path as osp
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any
 
 import mmengine
@@ -30,6 +29,7 @@ from rich.text import Text
 
 from ..datasets.body.posetrack_clip_dataset import check_frame_offsets
 from ..engine.checkpoint import check_checkpoint, read_checkpoint
+from .configs import find_config
 from .frames import FrameSource, open_source, prefetch
 from .people import WHOLE_IMAGE, GivenBoxes, Person, PersonDetector, Tracker, whole_image
 from .poser import ClipPoser, StreamingPoser, StreamState
@@ -63,7 +63,7 @@ class DiffPoseInferencer(Pose2DInferencer):
 
     Args:
         pose2d (str | Config): Config (path or object), or the name of one of this package's, as
-            'diffpose_posetrack18'.
+            'diffpose_posetrack18'; 'diffpose' is short for it.
         pose2d_weights (str, optional): Its checkpoint. Defaults to None: random weights.
         pose3d, pose3d_weights: Stand here for ``MMPoseInferencer``'s order; not supported.
         device (str, optional): Defaults to a GPU if there is one.
@@ -274,8 +274,11 @@ class DiffPoseInferencer(Pose2DInferencer):
             )
             frames = prefetch(source) if source.from_disk else iter(source)
             find = _Finder(boxes, self.detector, bbox_thr, nms_thr)
+            shown = self._windows(frames, source, windows, find, tracker, batch_size, log)
+            if source.from_disk and find.slow:
+                # Detection goes on while poses are estimated.
+                shown = prefetch(shown, depth=batch_size)
             try:
-                shown = self._windows(frames, source, windows, find, tracker, batch_size, log)
                 for view in self._poses(shown, poser, batch_size, tracker):
                     samples = self._samples(view, merge_results, pose_based_nms)
                     vis = self.visualize(
@@ -292,7 +295,7 @@ class DiffPoseInferencer(Pose2DInferencer):
                 if log is not None:
                     log.finish()
             finally:
-                frames.close()
+                shown.close()
                 if log is not None:
                     log.close()
                 if self.video_file is not None:
@@ -369,44 +372,57 @@ class DiffPoseInferencer(Pose2DInferencer):
                 yield view
 
         index = 0
-        while True:
-            # Frames that are known join no batch, so that the batches of others stay as they were.
-            size = min(batch_size, done - index) if index < done else batch_size
-            chunk = list(islice(frames, size))
-            if index < done:
-                entries: list = list(islice(known, len(chunk)))
-                people = [_people_of(entry) for entry in entries]
-            else:
-                entries = [None] * len(chunk)
-                people = find(index, [frame for _, frame in chunk]) if chunk else []
-            for (name, frame), found, entry in zip(chunk, people, entries):
-                view = _View(index, name, found, entry)
-                index += 1
-                if source.is_clip:
-                    if not tracker.by_oks:
-                        tracker(found)
-                    pending[view.index] = view
-                    yield from complete(windows.push(frame))
+        with closing(frames):
+            while True:
+                # Known frames join no batch: those of the others stay as they were.
+                size = min(batch_size, done - index) if index < done else batch_size
+                chunk, failed = _take(frames, size)
+                if index < done:
+                    entries: list = list(islice(known, len(chunk)))
+                    people = [_people_of(entry) for entry in entries]
                 else:
-                    view.window = still_window(frame, windows.offsets)
-                    yield view
-            if len(chunk) < size:
-                yield from complete(windows.flush())
-                return
+                    entries = [None] * len(chunk)
+                    people = find(index, [frame for _, frame in chunk]) if chunk else []
+                for (name, frame), found, entry in zip(chunk, people, entries):
+                    view = _View(index, name, found, entry)
+                    index += 1
+                    if source.is_clip:
+                        if not tracker.by_oks:
+                            tracker(found)
+                        pending[view.index] = view
+                        yield from complete(windows.push(frame))
+                    else:
+                        view.window = still_window(frame, windows.offsets)
+                        yield view
+                if failed is not None:
+                    raise failed
+                if len(chunk) < size:
+                    yield from complete(windows.flush())
+                    return
 
     def _poses(
-        self, views: Iterable[_View], poser: ClipPoser, batch_size: int, tracker: Tracker
+        self, views: Iterator[_View], poser: ClipPoser, batch_size: int, tracker: Tracker
     ) -> Iterator[_View]:
         """Pose the people of the windows in batches over people and frames; same order."""
         waiting: list[_View] = []
         people = 0
-        for view in views:
-            waiting.append(view)
-            people += 0 if view.entry else len(view.people)
-            if people >= batch_size or len(waiting) >= batch_size:
+        failed = None
+        while True:
+            try:
+                view = next(views, None)
+            except Exception as error:
+                # What was read before is not to be lost.
+                view, failed = None, error
+            if view is not None:
+                waiting.append(view)
+                people += 0 if view.entry else len(view.people)
+            if view is None or people >= batch_size or len(waiting) >= batch_size:
                 yield from self._pose(waiting, poser, batch_size, tracker)
                 waiting, people = [], 0
-        yield from self._pose(waiting, poser, batch_size, tracker)
+            if failed is not None:
+                raise failed
+            if view is None:
+                return
 
     def _pose(
         self, views: list[_View], poser: ClipPoser, batch_size: int, tracker: Tracker
@@ -535,6 +551,7 @@ class _Finder:
         nms_thr: float,
     ) -> None:
         self.boxes, self.detector = boxes, detector
+        self.slow = boxes is None and detector is not None
         self.thresholds = bbox_thr, nms_thr
 
     def __call__(self, index: int, frames: list[np.ndarray]) -> list[list[Person]]:
@@ -551,26 +568,17 @@ class _FramesPerSecond(ProgressColumn):
         return Text(f'{task.speed or 0:.1f} frames/s')
 
 
-def find_config(name: str | os.PathLike) -> str:
-    """The path of a config: as given, or one of this package's by its name.
-
-    Raises:
-        FileNotFoundError: Neither.
-    """
-    name = os.fspath(name)
-    if osp.isfile(name):
-        return name
-    package = Path(__file__).resolve().parents[1]
-    stem = Path(name).stem
-    folders = [package / '.mim' / 'configs', package.parent / 'configs']
-    for folder in folders:
-        if (folder / f'{stem}.py').is_file():
-            return str(folder / f'{stem}.py')
-    known = sorted({path.stem for folder in folders for path in folder.glob('*.py')})
-    raise FileNotFoundError(
-        f'config {name} does not exist (in {os.getcwd()}); give a path, or one of '
-        f'{", ".join(known)}'
-    )
+def _take(items: Iterator, count: int) -> tuple[list, Exception | None]:
+    """Up to ``count`` items, and what went wrong after them."""
+    taken: list = []
+    try:
+        while len(taken) < count:
+            taken.append(next(items))
+    except StopIteration:
+        pass
+    except Exception as error:
+        return taken, error
+    return taken, None
 
 
 def _people_of(entry: dict) -> list[Person]:

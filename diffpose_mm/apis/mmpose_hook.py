@@ -3,16 +3,19 @@
 ``MMPoseInferencer`` hands its pipeline one frame at a time. With :func:`install_hook`, a pipeline
 that loads clips gets the frame's neighbours too (of a video or webcam: a symmetric window, borders
 replicated) or, for a single picture, the picture T times. For every other pipeline the wrapped
-method is called as it was.
+method is called as it was. Once the package is imported, mmpose's inferencers also know its
+configs by name, 'diffpose' among them; other names go where they went.
 """
 
 import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 
+from .configs import ALIASES, find_config, packaged_configs
 from .windows import Window, clip_offsets, iterate_windows, loads_clips, still_window
 
 _MARK = '_diffpose_mm_original'
@@ -37,7 +40,7 @@ class ClipPipeline(Compose):
 
 
 def install_hook() -> None:
-    """Wrap ``BaseMMPoseInferencer.preprocess``, once."""
+    """Wrap ``preprocess`` and ``_load_model_from_metafile`` of the base inferencer, once."""
     original = BaseMMPoseInferencer.preprocess
     if hasattr(original, _MARK):
         return
@@ -50,6 +53,18 @@ def install_hook() -> None:
 
     setattr(preprocess, _MARK, original)
     BaseMMPoseInferencer.preprocess = preprocess
+
+    load = BaseMMPoseInferencer._load_model_from_metafile
+
+    @functools.wraps(load)
+    def load_by_name(self: BaseMMPoseInferencer, model: str) -> tuple[Config, str | None]:
+        name = ALIASES.get(model.lower(), model.lower())
+        if name not in packaged_configs():
+            return load(self, model)
+        return Config.fromfile(find_config(name)), None
+
+    setattr(load_by_name, _MARK, load)
+    BaseMMPoseInferencer._load_model_from_metafile = load_by_name
 
 
 def _keyframes(inferencer: BaseMMPoseInferencer, inputs: Iterable) -> Iterator:

@@ -113,6 +113,8 @@ class StreamingPoser(ClipPoser):
         offsets: Frames of a window relative to its keyframe.
         margin: The crop is renewed when the box comes nearer to its border than this share of its
             size. Defaults to 0.02.
+        least_room: But a side of the box may always move out by this share of its size. Defaults
+            to 0.05.
         max_zoom: Or when the box has grown or shrunk by more than this factor. Defaults to 1.25.
         state: Defaults to a new one.
 
@@ -126,6 +128,7 @@ class StreamingPoser(ClipPoser):
         pipeline: Compose,
         offsets: Sequence[int],
         margin: float = 0.02,
+        least_room: float = 0.05,
         max_zoom: float = 1.25,
         state: StreamState | None = None,
     ) -> None:
@@ -138,6 +141,7 @@ class StreamingPoser(ClipPoser):
             )
         self.offsets = tuple(offsets)
         self.margin = margin
+        self.least_room = least_room
         self.max_zoom = max_zoom
         self.state = state if state is not None else StreamState()
         steps = pipeline.transforms
@@ -188,15 +192,17 @@ class StreamingPoser(ClipPoser):
         return crop
 
     def _fits(self, locked: np.ndarray, box: np.ndarray) -> bool:
-        """Whether a box lies within the crop of another one, and is about as large."""
+        """Whether a box lies well within the crop of another one, and is about as large."""
         low, high = self._extent(locked)
-        border = self.margin * (high - low)
-        zoom = np.linalg.norm(box[2:] - box[:2]) / np.linalg.norm(locked[2:] - locked[:2])
-        return bool(
-            (box[:2] >= low + border).all()
-            and (box[2:] <= high - border).all()
-            and 1 / self.max_zoom <= zoom <= self.max_zoom
+        # Where the pipeline pads little, people may come nearer to the border, or cross it.
+        room = np.maximum(
+            np.concatenate([locked[:2] - low, high - locked[2:]])
+            - self.margin * np.tile(high - low, 2),
+            self.least_room * np.tile(locked[2:] - locked[:2], 2),
         )
+        drift = np.concatenate([locked[:2] - box[:2], box[2:] - locked[2:]])
+        zoom = np.linalg.norm(box[2:] - box[:2]) / np.linalg.norm(locked[2:] - locked[:2])
+        return bool((drift <= room).all() and 1 / self.max_zoom <= zoom <= self.max_zoom)
 
     def _extent(self, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Corners of a box's crop: padded, and widened to the aspect of the input."""

@@ -149,6 +149,19 @@ def test_every_other_model_is_left_alone(video, monkeypatch):
     assert hooked == plain
 
 
+def test_names_of_this_package_are_known_and_others_go_to_mmpose():
+    base = BaseMMPoseInferencer.__new__(BaseMMPoseInferencer)
+    base.scope = 'mmpose'
+    cfg, weights = base._load_model_from_metafile('DiffPose')
+    assert cfg.filename.endswith('diffpose_posetrack18.py') and weights is None
+    cfg, _ = base._load_model_from_metafile('strl_synthetic')
+    assert cfg.filename.endswith('strl_synthetic.py')
+    cfg, weights = base._load_model_from_metafile('td-hm_vipnas-mbv3_8xb64-210e_coco-256x192')
+    assert 'vipnas' in cfg.filename and weights.startswith('https://')
+    with pytest.raises(ValueError, match='Cannot find model: nothing in mmpose'):
+        base._load_model_from_metafile('nothing')
+
+
 def test_installing_again_does_not_wrap_again():
     wrapped = BaseMMPoseInferencer.preprocess
     importlib.reload(hook).install_hook()

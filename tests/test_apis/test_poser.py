@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from apis_helpers import OFFSETS, moving_frames, write_tiny
+from apis_helpers import OFFSETS, assert_close_poses, moving_frames, write_tiny
 
 from diffpose_mm.apis import ClipPoser, DiffPoseInferencer, StreamingPoser
 from diffpose_mm.apis.people import Person
@@ -16,7 +16,9 @@ def parts(request, tmp_path_factory):
     config, weights = write_tiny(tmp_path_factory.mktemp('stream'))
     inferencer = DiffPoseInferencer(config, weights, device='cpu', det_model='whole_image')
     model = inferencer.model
-    model.test_cfg.update(flip_test=request.param, num_hypotheses=2, sampling_steps=2)
+    model.test_cfg.update(
+        flip_test=request.param, num_hypotheses=2, sampling_steps=2, output_heatmaps=True
+    )
     return model, inferencer.pipeline
 
 
@@ -28,11 +30,14 @@ def jobs_of(boxes, mode='offline', track=0):
     ]
 
 
-def assert_same(found, expected, tol=1e-4):
+def assert_same(found, expected):
+    np.testing.assert_allclose(
+        found.pred_fields.heatmaps, expected.pred_fields.heatmaps, rtol=0, atol=1e-4
+    )
+    for name in ('input_center', 'input_scale', 'img_path', 'frame_offsets'):
+        np.testing.assert_array_equal(found.metainfo[name], expected.metainfo[name])
     for field in FIELDS:
-        np.testing.assert_allclose(
-            found.pred_instances[field], expected.pred_instances[field], rtol=1e-4, atol=tol
-        )
+        assert_close_poses(found.pred_instances[field], expected.pred_instances[field])
 
 
 @pytest.mark.parametrize('mode', ['offline', 'causal'])
@@ -70,6 +75,18 @@ def test_the_crop_is_renewed_when_the_person_grows(parts):
     streaming(jobs_of([[40, 30, 60, 60]])[:1])
     assert not streaming._fits(streaming.state.crops[0].box, np.array([45, 38, 55, 52]))
     assert streaming._fits(streaming.state.crops[0].box, np.array([41, 31, 61, 61]))
+
+
+@pytest.mark.parametrize('padding', [1.0, 1.25])
+def test_a_box_fits_its_own_crop_whatever_the_padding(parts, padding):
+    streaming = StreamingPoser(*parts, OFFSETS)
+    streaming._padding = padding
+    for box in ([20, 10, 80, 85], [0, 0, 10, 90], [5, 40, 100, 60]):
+        box = np.array(box, dtype=float)
+        side = box[2:] - box[:2]
+        assert streaming._fits(box, box)
+        assert streaming._fits(box, box + 0.04 * np.tile(side, 2))
+        assert not streaming._fits(box, box + 1.5 * max(side))
 
 
 def test_people_do_not_share_a_crop(parts):
