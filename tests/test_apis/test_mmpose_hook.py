@@ -157,7 +157,7 @@ def test_names_of_this_package_are_known_and_others_go_to_mmpose():
     cfg, _ = base._load_model_from_metafile('strl_synthetic')
     assert cfg.filename.endswith('strl_synthetic.py')
     cfg, weights = base._load_model_from_metafile('td-hm_vipnas-mbv3_8xb64-210e_coco-256x192')
-    assert 'vipnas' in cfg.filename and weights.startswith('https://')
+    assert 'vipnas' in cfg.filename and 'https://' in weights
     with pytest.raises(ValueError, match='Cannot find model: nothing in mmpose'):
         base._load_model_from_metafile('nothing')
 
