@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import Runner, find_latest_checkpoint
 
-from diffpose_mm.engine.checkpoint import check_checkpoint
+from diffpose_mm.engine.checkpoint import check_checkpoint, read_checkpoint
 from diffpose_mm.engine.launch import (
     add_common_arguments,
     check_clip_length,
@@ -92,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             latest = cfg.get('load_from') or find_latest_checkpoint(runner.work_dir)
             if latest:
                 check_checkpoint(runner.model, latest, resume=True)
+        elif cfg.get('load_from'):
+            read_checkpoint(cfg.load_from)
         # Builds the datasets here, so that what is wrong with them is told before anything runs.
         check_clip_length(runner.model, runner.train_loop.dataloader.dataset)
         if cfg.get('val_cfg') is not None:

@@ -87,6 +87,7 @@ def test_other_options():
     'options, message',
     [
         (['train_dataloader.dataset.ann_file=none.json'], 'none.json does not exist'),
+        (['load_from=none.pth'], 'none.pth does not exist'),
         (['train_dataloader.dataset.frame_offsets="(-2,-1)"'], 'keyframe outside the clip'),
         (['model.neck.feature_size="(12,16)"'], 'heatmap_size'),
         (['model.head.decoder.heatmap_size="(48,64)"'], 'heatmap_size'),
