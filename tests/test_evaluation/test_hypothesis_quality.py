@@ -1,0 +1,158 @@
+"""Best of N, consensus, impossible poses and calibration, against loops and worked examples."""
+
+import numpy as np
+import pytest
+from mmpose.evaluation.functional.nms import oks_iou
+
+from diffpose_mm.evaluation.hypothesis_quality import (
+    HypothesisQuality,
+    consensus,
+    expected_oks,
+    oks,
+    paired_errors,
+    reliability,
+)
+
+SIGMAS = np.array([0.03, 0.05, 0.05, 0.09])
+META = dict(sigmas=SIGMAS, flip_indices=[0, 2, 1, 3])
+TRUE = np.array([[50.0, 10], [20, 50], [80, 50], [50, 90]])
+KNOWN = np.ones(4, dtype=bool)
+
+
+def sample(hypotheses, true=TRUE, visible=None, std=None, occluded=None, pose=None):
+    hypotheses = np.asarray(hypotheses, dtype=float)
+    visible = np.ones(len(true)) if visible is None else np.asarray(visible, dtype=float)
+    pose = hypotheses.mean(0) if pose is None else pose
+    return dict(
+        id=1,
+        img_path='a.jpg',
+        raw_ann_info={} if occluded is None else dict(occluded=occluded),
+        pred_instances=dict(
+            keypoints=pose[None],
+            hypotheses=hypotheses[None],
+            keypoint_std=(hypotheses.std(0) if std is None else std)[None],
+        ),
+        gt_instances=dict(
+            keypoints=true[None],
+            keypoints_visible=visible[None],
+            bboxes=np.array([[0.0, 0, 100, 100]]),
+        ),
+    )
+
+
+def measured(samples, **kwargs):
+    metric = HypothesisQuality(**kwargs)
+    metric.dataset_meta = META
+    metric.process([], samples)
+    return metric.compute_metrics(metric.results)
+
+
+def test_oks_is_that_of_mmpose():
+    poses = TRUE + np.random.default_rng(0).normal(0, 8, (6, 4, 2))
+    area = 5000.0
+
+    def flat(points):
+        return np.concatenate([points, np.ones((4, 1))], axis=1).reshape(-1)
+
+    expected = oks_iou(
+        flat(TRUE), np.stack([flat(p) for p in poses]), area, np.full(6, area), sigmas=SIGMAS
+    )
+    np.testing.assert_allclose(oks(poses, TRUE, KNOWN, area, SIGMAS), expected, rtol=1e-9)
+
+
+def test_joints_that_are_not_annotated_do_not_count():
+    pose = TRUE.copy()
+    pose[3] += 1000
+    known = np.array([True, True, True, False])
+    assert oks(pose[None], TRUE, known, 1e4, SIGMAS)[0] == 1
+
+
+def test_expected_oks_is_the_mean_over_the_others():
+    poses = TRUE + np.random.default_rng(1).normal(0, 5, (5, 4, 2))
+    expected = [
+        np.mean([oks(poses[j][None], poses[i], KNOWN, 4e3, SIGMAS)[0] for j in range(5) if j != i])
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(expected_oks(poses, 4e3, SIGMAS), expected, rtol=1e-9)
+
+
+def test_the_consensus_is_a_whole_pose_of_the_majority():
+    noise = np.random.default_rng(2).normal(0, 1, (5, 4, 2))
+    mirrored = TRUE[[0, 2, 1, 3]]
+    poses = np.stack([mirrored, TRUE, mirrored, TRUE, TRUE]) + noise
+    assert consensus(poses, 1e4, SIGMAS) in (1, 3, 4)
+    assert consensus(poses[:1], 1e4, SIGMAS) == 0
+
+
+def test_double_counts_and_swaps():
+    double = TRUE.copy()
+    double[1] = double[2] + 1
+    swapped = TRUE[[0, 2, 1, 3]]
+    poses = np.stack([TRUE, double, swapped])
+    pairs = [(1, 2)]
+    doubled, crossed, looked_at = paired_errors(poses, TRUE, KNOWN, pairs, radius=5)
+    assert doubled.tolist() == [0, 1, 0] and crossed.tolist() == [0, 0, 1] and looked_at == 1
+    near = TRUE.copy()
+    near[2] = near[1] + 3
+    assert paired_errors(poses, near, KNOWN, pairs, radius=5)[2] == 0, 'truly on one spot'
+    unknown = np.array([True, False, True, True])
+    assert paired_errors(poses, TRUE, unknown, pairs, radius=5)[2] == 0
+
+
+def test_reliability_bins_hold_equally_many_and_tell_a_calibrated_spread():
+    generator = np.random.default_rng(3)
+    spread = generator.uniform(1, 10, 8000)
+    bins = reliability(spread, np.abs(generator.normal(0, spread)), bins=8)
+    assert [b['joints'] for b in bins] == [1000] * 8
+    np.testing.assert_allclose([b['error'] / b['spread'] for b in bins], 1, atol=0.15)
+
+
+def test_best_of_n_grows_with_n_and_a_worked_example_comes_out():
+    wrong = TRUE + [30.0, 0]
+    half = TRUE.copy()
+    half[:2] += 30
+    metrics = measured([sample([wrong, half, TRUE], pose=wrong)], numbers=(1, 2, 3, 10))
+    assert metrics['best-of-1 PCK'] == 0
+    assert metrics['best-of-2 PCK'] == 50
+    assert metrics['best-of-3 PCK'] == 100
+    assert metrics['best-of-3 OKS'] == pytest.approx(100)
+    assert metrics['mean PCK'] == 0
+    assert 'best-of-10 PCK' not in metrics
+
+
+def test_shares_are_over_all_pairs():
+    swapped = TRUE[[0, 2, 1, 3]]
+    metrics = measured([sample([TRUE, TRUE]), sample([swapped, TRUE, TRUE][:2], pose=swapped)])
+    assert metrics['mean swap'] == 50 and metrics['single swap'] == 50
+    assert metrics['mean double'] == 0
+
+
+def test_spread_that_knows_its_errors_correlates_also_on_occluded_joints():
+    generator = np.random.default_rng(4)
+    samples = []
+    for _ in range(60):
+        std = generator.uniform(0.5, 12, (4, 2))
+        pose = TRUE + generator.normal(0, std)
+        samples.append(sample([TRUE, TRUE], pose=pose, std=std, occluded=[0, 1, 0, 1]))
+    metrics = measured(samples)
+    assert metrics['Spearman'] > 0.4 and metrics['Spearman occluded'] > 0.4
+    for entry in samples:
+        entry['pred_instances']['keypoint_std'][:] = generator.uniform(1, 9, (1, 4, 2))
+    assert abs(measured(samples)['Spearman']) < 0.25
+
+
+def test_what_cannot_be_measured_is_an_error():
+    metric = HypothesisQuality()
+    metric.dataset_meta = META
+    entry = sample([TRUE, TRUE])
+    del entry['pred_instances']['hypotheses']
+    with pytest.raises(ValueError, match='no hypotheses for image .*a.jpg.*num_hypotheses'):
+        metric.process([], [entry])
+    entry = sample([TRUE, TRUE])
+    del entry['gt_instances']['keypoints']
+    with pytest.raises(ValueError, match='is not an annotated one: set bbox_file=None'):
+        metric.process([], [entry])
+    with pytest.raises(ValueError, match='not one annotated joint'):
+        measured([sample([TRUE, TRUE], visible=[0, 0, 0, 0])])
+    with pytest.raises(ValueError, match='at least 1'):
+        HypothesisQuality(numbers=(0, 2))
