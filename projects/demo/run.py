@@ -35,7 +35,7 @@ SCRATCH = 'DiffPose, trained just now'
 SHIPPED = 'DiffPose, shipped'
 BASELINE = 'single-frame baseline, shipped'
 
-SHOWN = re.compile(r'Epoch\((train|val|test)\)|^\||PoseTrack AP|Clips \(')
+SHOWN = re.compile(r'Epoch\((train|test)\)(?!.*posetrack/)|^\||PoseTrack AP|Clips \(')
 START = time.monotonic()
 
 
