@@ -4,6 +4,12 @@ The backbone is a narrow ResNet from random weights, the input is 128x96. The da
 
     mim run diffpose_mm synthesize --out data/synthetic
 
+A third of the cost and most of the way is the single-frame model, so it goes first and this one
+starts from its backbone and neck::
+
+    mim train diffpose_mm configs/heatmap_synthetic.py --amp
+    mim train diffpose_mm configs/diffpose_synthetic.py --amp --cfg-options load_from=WEIGHTS.pth
+
 There is no detector here: ground-truth boxes are used in training *and* in testing, so the numbers
 cannot be compared with those of detector boxes.
 """
@@ -88,8 +94,10 @@ model = dict(
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
         decoder=codec,
     ),
+    # One step answers with the mean of all poses that fit, which is what AP joint by joint rewards;
+    # more steps choose one of them (see the tables in the README).
     test_cfg=dict(
-        sampling_steps=4,
+        sampling_steps=1,
         num_hypotheses=1,
         eta=0.0,
         seed=0,

@@ -20,7 +20,7 @@ from .body import EARS, KEYPOINT_DEPTH, KEYPOINT_GIRTH, KEYPOINT_PARTS, KEYPOINT
 from .render import RenderedFrame, draw_ids
 from .scene import SUPERSAMPLE, Scene
 
-BLUR_SHARE = .2
+BLUR_SHARE = .18
 BLUR_PIXELS = 2.
 MIN_JOINTS = 4
 MIN_VISIBLE = .4

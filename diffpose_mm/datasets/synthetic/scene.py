@@ -46,10 +46,10 @@ class Difficulty:
     defocus: float = .3
     defocus_size: tuple[float, float] = (3., 6.5)
     gain: float = .4
-    clutter: float = 4.
-    back: float = .1
-    noise: float = 5.
-    families: tuple[float, ...] = (.24, .2, .12, .14, .1, .12, .08)
+    clutter: float = 3.
+    back: float = .06
+    noise: float = 4.
+    families: tuple[float, ...] = (.25, .18, .12, .16, .11, .13, .05)
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
@@ -193,11 +193,11 @@ class Scene:
             depths.append(depth)
             body.dress(rng, self.focal * body.height / depth)
             if families[0] in ('walk', 'run'):
-                yaw = rng.choice([-1, 1]) * np.deg2rad(65) + rng.normal(0, .5)
+                yaw = rng.choice([-1, 1]) * np.deg2rad(50) + rng.normal(0, .4)
             else:
                 kind = rng.random()
                 low, high = (110, 180) if kind < d.back else (
-                    (60, 110) if kind < d.back + .15 else (0, 60))
+                    (60, 110) if kind < d.back + .1 else (0, 60))
                 yaw = rng.choice([-1, 1]) * np.deg2rad(rng.uniform(low, high))
             motion = Motion(rng, self.duration, families, yaw)
             anchor = rng.uniform(.2, .8) * self.duration
