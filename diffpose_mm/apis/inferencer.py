@@ -230,22 +230,17 @@ class DiffPoseInferencer(Pose2DInferencer):
         self.visualizer.draw_spread = draw_spread
         self.visualizer.draw_hypotheses = draw_hypotheses
 
-        log = None
-        if pred_out_dir and source.is_clip:
-            run = dict(
-                self.run_name,
-                input=source.name,
-                mode=mode,
-                frame_offsets=offsets,
-                sampling_steps=sampling_steps,
-                num_hypotheses=num_hypotheses,
-                streaming=streaming,
-            )
-            name = osp.splitext(source.name)[0] + '.json'
-            log = PredictionLog(osp.join(pred_out_dir, name), run, resume)
-        elif resume:
+        if resume and not (pred_out_dir and source.is_clip):
             raise ValueError('resume needs a video or a clip, and pred_out_dir')
-
+        run = dict(
+            self.run_name,
+            input=source.name,
+            mode=mode,
+            frame_offsets=offsets,
+            sampling_steps=sampling_steps,
+            num_hypotheses=num_hypotheses,
+            streaming=streaming,
+        )
         boxes = None if bboxes is None else GivenBoxes(bboxes)
         tracker = Tracker(
             tracking_thr, use_oks_tracking, sigmas=self.model.dataset_meta.get('sigmas')
@@ -272,6 +267,11 @@ class DiffPoseInferencer(Pose2DInferencer):
             self.update_model_visualizer_settings(
                 draw_heatmap=draw_heatmap, skeleton_style=skeleton_style
             )
+            # Opened last: what is wrong with an argument must not cost what a former run left.
+            log = None
+            if pred_out_dir and source.is_clip:
+                path = osp.join(pred_out_dir, osp.splitext(source.name)[0] + '.json')
+                log = PredictionLog(path, run, resume)
             frames = prefetch(source) if source.from_disk else iter(source)
             find = _Finder(boxes, self.detector, bbox_thr, nms_thr)
             shown = self._windows(frames, source, windows, find, tracker, batch_size, log)
@@ -280,13 +280,11 @@ class DiffPoseInferencer(Pose2DInferencer):
                 shown = prefetch(shown, depth=batch_size)
             try:
                 for view in self._poses(shown, poser, batch_size, tracker):
-                    samples = self._samples(view, merge_results, pose_based_nms)
+                    merged = self._merged(view, pose_based_nms)
                     vis = self.visualize(
-                        [view.window.frame] * len(samples),
-                        samples,
-                        window_name=source.name,
-                        **drawn,
+                        [view.window.frame], [merged], window_name=source.name, **drawn
                     )
+                    samples = [merged] if merge_results else view.samples
                     yield self._result(
                         view, samples, vis, mode, log, pred_out_dir,
                         return_datasamples, return_hypotheses,
@@ -294,6 +292,11 @@ class DiffPoseInferencer(Pose2DInferencer):
                     advance()
                 if log is not None:
                     log.finish()
+            except (GeneratorExit, KeyboardInterrupt):
+                # A camera has no end but this one.
+                if source.live and log is not None:
+                    log.finish()
+                raise
             finally:
                 shown.close()
                 if log is not None:
@@ -461,12 +464,10 @@ class DiffPoseInferencer(Pose2DInferencer):
         shape = view.window.frame.shape[:2]
         return dict(img_path=view.name, img_shape=shape, ori_shape=shape)
 
-    def _samples(self, view: _View, merge: bool, pose_nms: bool) -> list[PoseDataSample]:
-        """The data samples of a frame as the user is to get them."""
-        if not merge:
-            return view.samples
+    def _merged(self, view: _View, pose_nms: bool) -> PoseDataSample:
+        """All people of a frame in one data sample, and nobody in an empty one."""
         if not view.samples:
-            return [dicts_to_sample([], self._meta(view), self._num_keypoints)]
+            return dicts_to_sample([], self._meta(view), self._num_keypoints)
         merged = merge_data_samples(view.samples)
         if pose_nms:
             instances = merged.pred_instances
@@ -476,7 +477,7 @@ class DiffPoseInferencer(Pose2DInferencer):
             ]
             kept = nearby_joints_nms(poses, num_nearby_joints_thr=self._num_keypoints // 3)
             merged.pred_instances = instances[kept]
-        return [merged]
+        return merged
 
     def visualize(
         self, inputs: list, preds: list[PoseDataSample], draw_bbox: bool = False, **kwargs: Any
