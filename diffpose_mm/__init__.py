@@ -5,8 +5,12 @@ visualizers in mmpose's registries, so ``custom_imports=dict(imports=['diffpose_
 config is all that MMPose needs.
 """
 
-from . import apis, codecs, datasets, engine, evaluation, models, visualization  # noqa: F401
-from .version import __version__
+from .requirements import check_requirements
+
+check_requirements()
+
+from . import apis, codecs, datasets, engine, evaluation, models, visualization  # noqa: E402, F401
+from .version import __version__  # noqa: E402
 
 engine.register_safe_globals()
 

@@ -134,6 +134,14 @@ def check_checkpoint(model: torch.nn.Module, path: str, resume: bool = False) ->
     }
     model = getattr(model, 'module', model)
     own = model.state_dict()
+    # A neck takes the weights of a single-frame one, as a start for training and nothing else.
+    frames = 'neck.position_embedding'
+    if frames in own and frames in weights and len(weights[frames]) != len(own[frames]):
+        raise CheckpointError(
+            f'checkpoint {path} was trained on clips of {len(weights[frames])} frames, this config '
+            f'has {len(own[frames])}; use the config that it was trained with, or start training '
+            f'from it with --cfg-options load_from={path}'
+        )
     message = ''
     try:
         model.load_state_dict(dict(weights), strict=False)

@@ -11,6 +11,7 @@ from mmengine.logging import HistoryBuffer
 from torch import nn
 
 from diffpose_mm.engine import CheckpointError, check_checkpoint, read_checkpoint
+from diffpose_mm.models import SpatioTemporalNeck
 
 
 def training_checkpoint(model, **more):
@@ -217,3 +218,18 @@ def test_weights_alone_cannot_be_resumed(model, tmp_path):
     with pytest.raises(CheckpointError, match='weights only.*load_from'):
         check_checkpoint(model, path, resume=True)
     check_checkpoint(model, save(training_checkpoint(model), path), resume=True)
+
+
+def test_a_single_frame_model_is_not_tested_as_one_of_clips(tmp_path):
+    """Broken if weights that ignore the neighbours passed for those of a model of clips."""
+
+    def model(frames):
+        neck = SpatioTemporalNeck(
+            in_channels=4, feature_size=(3, 4), num_frames=frames, embed_dims=8, num_layers=1,
+            num_heads=2)  # yapf: disable
+        return nn.ModuleDict(dict(neck=neck))
+
+    path = save(dict(state_dict=model(1).state_dict()), tmp_path / 'frame.pth')
+    check_checkpoint(model(1), path)
+    with pytest.raises(CheckpointError, match='clips of 1 frames.*has 3.*load_from'):
+        check_checkpoint(model(3), path)
