@@ -298,6 +298,11 @@ def test_a_webcam_is_causal_and_says_so(inferencer, video, monkeypatch, tmp_path
             mode='causal',
         )
     assert (tmp_path / 'm' / 'visualizations' / 'webcam.mp4').is_file()
+    run = inferencer('webcam', pred_out_dir=str(tmp_path))
+    for _ in range(3):
+        next(run)
+    run.close()
+    assert len(read_json(tmp_path / 'webcam.json')) == 3, 'a camera ends when the user ends it'
 
 
 # bad input: everything before it is kept
@@ -534,6 +539,10 @@ def test_a_run_with_other_arguments_is_not_gone_on_with(inferencer, video, tmp_p
     with pytest.raises(ValueError, match='another run.*mode.*offline.*then.*causal.*now'):
         next(inferencer(video, pred_out_dir=str(tmp_path), resume=True, mode='causal'))
     assert osp.exists(tmp_path / 'walk.jsonl')
+    before = (tmp_path / 'walk.jsonl').read_text()
+    with pytest.raises(ValueError, match='num_hypotheses'):
+        next(inferencer(video, pred_out_dir=str(tmp_path), num_hypotheses=0))
+    assert (tmp_path / 'walk.jsonl').read_text() == before, 'a slip costs nothing'
 
 
 def test_an_error_in_the_middle_keeps_what_was_computed(inferencer, tmp_path):
