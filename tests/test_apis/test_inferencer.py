@@ -11,6 +11,7 @@ import torch
 from apis_helpers import assert_close_poses, moving_frames, read_video, write_tiny, write_video
 from mmengine.config import Config
 from mmengine.structures import InstanceData
+from mmengine.utils import get_installed_path
 from mmpose.apis import MMPoseInferencer
 
 from diffpose_mm.apis import DiffPoseInferencer, frames
@@ -183,6 +184,27 @@ def test_a_video_left_in_the_middle_ends_its_threads(inferencer, video, monkeypa
     assert threading.active_count() > before
     run.close()
     assert threading.active_count() == before
+
+
+def test_a_detector_of_mmdet_is_built_from_its_config(tiny_model):
+    """RTMDet cut down, random weights: the plumbing from frames to boxes."""
+    config = Config.fromfile(
+        osp.join(get_installed_path('mmdet'), '.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py')
+    )
+    config.model.backbone.update(widen_factor=0.125, deepen_factor=0.167, init_cfg=None)
+    config.model.neck.update(in_channels=[32, 64, 128], out_channels=16)
+    config.model.bbox_head.update(in_channels=16, feat_channels=16)
+    inferencer = DiffPoseInferencer(
+        *tiny_model, device='cpu', det_model=config, det_cat_ids=list(range(80))
+    )
+    detector = inferencer.detector
+    detector._inferencer = detector._build()
+    for layer in detector._inferencer.model.bbox_head.rtm_reg:
+        layer.bias.data.fill_(2)  # else most boxes would be inside out
+    results = list(inferencer(moving_frames(3), batch_size=3, bbox_thr=0.9999))
+    assert [r['predictions'] for r in results] == [[[]]] * 3
+    results = list(inferencer(moving_frames(2), batch_size=2, bbox_thr=0.0))
+    assert all(len(r['predictions'][0]) > 0 for r in results)
 
 
 def test_given_boxes_need_no_detector(tiny_model, video):
