@@ -4,6 +4,7 @@
 """
 
 import argparse
+import re
 from pathlib import Path
 
 import torch
@@ -26,6 +27,8 @@ def publish(source: str, target: str) -> int:
         for key, value in checkpoint['state_dict'].items()
     }
     meta = {key: value for key, value in checkpoint.get('meta', {}).items() if key in KEPT_META}
+    if 'cfg' in meta:
+        meta['cfg'] = without_paths(meta['cfg'])
     path = Path(target)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(state_dict=weights, meta=meta), path)
@@ -34,6 +37,11 @@ def publish(source: str, target: str) -> int:
         path.unlink()
         raise ValueError(f'{target} would be {size / 2**20:.1f} MiB, the limit is 12 MiB')
     return size
+
+
+def without_paths(config: str) -> str:
+    """Reduce the absolute paths in the text of a config to their last part."""
+    return re.sub(r"(['\"])/[^'\"]*?([^/'\"]+)/?\1", r'\1\2\1', config)
 
 
 if __name__ == '__main__':

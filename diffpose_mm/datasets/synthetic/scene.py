@@ -40,14 +40,14 @@ class Difficulty:
     cross: float = .5
     occluders: float = .7
     static_occluders: float = .25
-    exposure: tuple[float, float] = (.15, .4)
+    exposure: tuple[float, float] = (.14, .38)
     shake: float = .02
     pan: float = .2
     defocus: float = .3
     defocus_size: tuple[float, float] = (3., 6.5)
     gain: float = .4
     clutter: float = 3.
-    back: float = .06
+    back: float = .05
     noise: float = 4.
     families: tuple[float, ...] = (.25, .18, .12, .16, .11, .13, .05)
 
@@ -193,7 +193,7 @@ class Scene:
             depths.append(depth)
             body.dress(rng, self.focal * body.height / depth)
             if families[0] in ('walk', 'run'):
-                yaw = rng.choice([-1, 1]) * np.deg2rad(50) + rng.normal(0, .4)
+                yaw = rng.choice([-1, 1]) * np.deg2rad(38) + rng.normal(0, .35)
             else:
                 kind = rng.random()
                 low, high = (110, 180) if kind < d.back else (
