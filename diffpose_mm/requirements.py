@@ -1,8 +1,7 @@
 """Which releases of OpenMMLab's libraries the package works beside, checked at import."""
 
+import re
 from importlib.metadata import PackageNotFoundError, version
-
-from packaging.version import Version
 
 REQUIRED = {
     'mmengine': ('0.10.0', '1.0.0'),
@@ -26,7 +25,7 @@ def check_requirements() -> None:
             raise ImportError(
                 f'diffpose_mm needs {name}, which is not installed: mim install {wanted}'
             )
-        if not Version(lowest) <= Version(installed) < Version(too_high):
+        if not _digits(lowest) <= _digits(installed) < _digits(too_high):
             raise ImportError(
                 f'diffpose_mm needs {name} of at least {lowest} and below {too_high}, but '
                 f'{installed} is installed: mim install {wanted}'
@@ -41,3 +40,8 @@ def _installed(name: str) -> str | None:
         except PackageNotFoundError:
             continue
     return None
+
+
+def _digits(release: str) -> tuple[int, ...]:
+    """Major, minor and patch number; what follows them plays no part in the ranges above."""
+    return tuple(int(digits) for digits in re.findall(r'\d+', release)[:3])

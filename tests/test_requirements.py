@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from diffpose_mm import requirements
 
@@ -38,7 +39,6 @@ def test_lowest_releases_are_taken_and_the_pins_fit(monkeypatch):
     text = '\n'.join(path.read_text() for path in PINS.glob('*.txt'))
     for name, (lowest, too_high) in requirements.REQUIRED.items():
         pinned = re.search(rf'(?m)^{name}==([\d.]+)', text)
-        version = requirements.Version(pinned[1])
-        assert requirements.Version(lowest) <= version < requirements.Version(too_high)
+        assert Version(lowest) <= Version(pinned[1]) < Version(too_high)
     fake_versions(monkeypatch)
     requirements.check_requirements()

@@ -174,8 +174,9 @@ def test_refuses_to_mix_two_data_sets(small, change):
 
 
 def test_refuses_the_work_of_another_revision(small, monkeypatch):
+    written_by = generate.GENERATOR_REVISION
     monkeypatch.setattr(generate, 'GENERATOR_REVISION', 99)
-    with pytest.raises(ValueError, match='made with revision 1'):
+    with pytest.raises(ValueError, match=f'made with revision {written_by}, which is not the 99'):
         synthesize(small[0], **SMALL)
 
 
