@@ -64,7 +64,9 @@ def mim(*args: str, log: Path | None = None) -> None:
         if done.returncode:
             raise RuntimeError('\n'.join([f'mim {args[0]} failed:', *last_words(done.stderr)]))
         return
-    env = dict(os.environ, PYTHONUNBUFFERED='1')
+    # One core computes and the other loads: two threads that wait for each other beside a loader
+    # were slower, and many times slower on a machine that does other work.
+    env = dict(os.environ, PYTHONUNBUFFERED='1', OMP_NUM_THREADS='1')
     lines = []
     with (
         open(log, 'w') as file,
