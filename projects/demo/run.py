@@ -25,7 +25,7 @@ BASELINE_CHECKPOINT = Path('projects/demo/checkpoints/heatmap_synthetic.pth')
 
 # The job, cut to fit 15 minutes on two cores. As the paper starts from a backbone trained on
 # images, so does this: a frame costs a third of a clip, and most there is to learn is in it.
-VIDEOS = dict(train=450, val=40, frames=16)
+VIDEOS = dict(train=400, val=40, frames=16)
 FRAME_EPOCHS = 2
 CLIP_EPOCHS = 1
 CLIP_LR = 1.5e-3
