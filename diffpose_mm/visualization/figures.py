@@ -166,7 +166,7 @@ def read_scalars(path: str) -> list[dict]:
 def training_curve(
     path: str, scalars: Sequence[dict], metric: str = 'posetrack/AP', smooth: int = 10
 ) -> None:
-    """Write loss and accuracy over iterations and the metric over epochs.
+    """Write loss and accuracy over iterations and, where validated, the metric over epochs.
 
     Args:
         path: File to write.
@@ -182,7 +182,9 @@ def training_curve(
         raise ValueError('no entry of the log has a loss, so there is no training curve to draw')
     val = [entry for entry in scalars if metric in entry]
     figure = Figure(figsize=(11, 3.6), dpi=110, layout='constrained')
-    loss_ax, accuracy_ax, metric_ax = figure.subplots(1, 3)
+    # A run without validation has no third panel.
+    axes = figure.subplots(1, 3 if val else 2)
+    loss_ax, accuracy_ax = axes[:2]
 
     iters = [entry['iter'] for entry in train]
     loss = np.array([entry['loss'] for entry in train])
@@ -201,12 +203,12 @@ def training_curve(
     accuracy_ax.set_title('training accuracy (PCK 0.05)')
     accuracy_ax.set_xlabel('iteration')
 
-    metric_ax.plot(
-        [entry['step'] for entry in val], [entry[metric] for entry in val], 'o-', color='#c04030'
-    )
-    metric_ax.set_title(f'validation {metric}')
-    metric_ax.set_xlabel('epoch')
-    for ax in (loss_ax, accuracy_ax, metric_ax):
+    if val:
+        epochs, values = zip(*((entry['step'], entry[metric]) for entry in val))
+        axes[2].plot(epochs, values, 'o-', color='#c04030')
+        axes[2].set_title(f'validation {metric}')
+        axes[2].set_xlabel('epoch')
+    for ax in axes:
         ax.grid(alpha=0.3)
     _save(figure, path)
 
