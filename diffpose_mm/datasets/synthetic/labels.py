@@ -123,7 +123,7 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
         high = np.maximum(box[2:], pixels[1:3].max(0))
         # Annotators leave a margin: on PoseTrack18's frames the head size is about 0.86 of the
         # distance from head_bottom to head_top, on a tight box about 0.78.
-        margin = .05 * (high - low).max() * np.ones(2)
+        margin = .05 * (high - low).max()
         low, high = low - margin, high + margin
         head_size = .6 * np.linalg.norm(high - low)
         smear = np.hypot(frame.travel[index], frame.defocus)
