@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
 from torch.utils.data import Dataset
 
 from .checkpoint import CheckpointError
@@ -99,6 +100,25 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
     return cfg
+
+
+def start_processes(cfg: Config) -> None:
+    """Join the processes of a launcher where there is no GPU, which mmengine cannot.
+
+    Whatever the backend, mmengine asks for a GPU of each process's own. With a GPU nothing is done
+    here. Without one the processes talk by gloo.
+
+    Args:
+        cfg: With ``launcher``. The model's wrapper is told that there is no device.
+    """
+    if cfg.launcher != 'pytorch' or get_device() != 'cpu':
+        return
+    torch.distributed.init_process_group('gloo')
+    wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict())
+    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    wrapper.setdefault('broadcast_buffers', False)
+    wrapper.setdefault('find_unused_parameters', cfg.get('find_unused_parameters', False))
+    wrapper.device_ids = None
 
 
 def set_data_root(cfg: Config, data_root: str) -> None:

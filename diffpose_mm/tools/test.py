@@ -14,6 +14,7 @@ from diffpose_mm.engine.launch import (
     check_clip_length,
     load_config,
     one_line_errors,
+    start_processes,
 )
 
 
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> dict:
     with one_line_errors(args.traceback):
         cfg = merge_args(load_config(args), args)
         read_checkpoint(args.checkpoint)
+        start_processes(cfg)
         runner = Runner.from_cfg(cfg)
         check_checkpoint(runner.model, args.checkpoint)
         # Builds the dataset here, so that what is wrong with it is told before anything runs.

@@ -13,6 +13,7 @@ from diffpose_mm.engine.launch import (
     check_clip_length,
     load_config,
     one_line_errors,
+    start_processes,
 )
 
 
@@ -87,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     with one_line_errors(args.traceback):
         cfg = merge_args(load_config(args), args)
+        start_processes(cfg)
         runner = Runner.from_cfg(cfg)
         if cfg.get('resume'):
             latest = cfg.get('load_from') or find_latest_checkpoint(runner.work_dir)
