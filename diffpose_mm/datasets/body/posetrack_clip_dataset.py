@@ -23,6 +23,7 @@ from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from ..worker_generator import WorkerGenerator
+from .detections import read_detections
 
 _NUMBERED = re.compile(r'(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.[^.]*)?')
 
@@ -145,9 +146,9 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         first_frame (int, optional): Number of a video's first frame in its file name. Defaults to
             the class's ``FIRST_FRAME``.
         labeled_only (bool): Drop detector boxes on frames that are not labelled. Defaults to True.
-        bbox_file (str, optional): Detections, a list of ``dict(image_id or image_name, category_id,
-            bbox, score)`` with boxes as x, y, w, h in image pixels; testing only. Relative to
-            ``data_root``. ``filter_cfg=dict(bbox_score_thr=...)`` drops boxes of a lower score.
+        bbox_file (str, optional): Detections in a format of :func:`read_detections`; testing only.
+            Relative to ``data_root``. ``filter_cfg=dict(bbox_score_thr=...)`` drops boxes of a
+            lower score. ``metainfo['box_source']`` says whether boxes are ``'detected'``.
         **kwargs: The other arguments of mmpose's :class:`BaseCocoStyleDataset`; ``data_mode`` can
             only be ``'topdown'``.
 
@@ -194,6 +195,7 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         self.num_skipped = 0
         self._generator = WorkerGenerator(salt=1)
         super().__init__(ann_file=ann_file, bbox_file=bbox_file, **kwargs)
+        self._metainfo['box_source'] = 'detected' if self.bbox_file else 'ground_truth'
 
     @property
     def num_frames(self) -> int:
@@ -282,6 +284,15 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
             f'data_prefix={self.data_prefix}'
         )
 
+    def frames(self) -> list[tuple[Any, str]]:
+        """Image id and path of every frame on which boxes count, by video and frame."""
+        images, _ = self._read_ann_file()
+        counted = [
+            img for img in images.values() if not self.labeled_only or img.get('is_labeled', True)
+        ]
+        counted.sort(key=lambda img: (osp.dirname(img['img_path']), img['frame_number']))
+        return [(img['id'], img['img_path']) for img in counted]
+
     def clip_keys(self) -> list[tuple[str, int]]:
         """The video (its folder) and the keyframe's number of every sample, for samplers."""
         if not self._fully_initialized:
@@ -344,33 +355,18 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
 
     def _load_detection_results(self) -> list[dict]:
         images, _ = self._read_ann_file()
-        detections = self._read_json('bbox_file', self.bbox_file)
-        if not isinstance(detections, list) or not all(isinstance(det, dict) for det in detections):
-            raise ValueError(
-                f'bbox_file {self.bbox_file} has to hold a list of detections, each with image_id, '
-                'category_id, bbox and score'
-            )
-        ids_by_name = {img['file_name']: img_id for img_id, img in images.items()}
+        detections = read_detections(self.bbox_file, images)
         num_keypoints = self._metainfo['num_keypoints']
-        data_list, dropped = [], Counter()
+        data_list, dropped, unknown = [], Counter(), []
         for id_, det in enumerate(detections):
-            try:
-                category_id, xywh, score = det['category_id'], det['bbox'][:4], float(det['score'])
-                img_id = (
-                    ids_by_name.get(det['image_name']) if 'image_name' in det else det['image_id']
-                )
-            except KeyError as error:
-                raise ValueError(
-                    f'bbox_file {self.bbox_file}: detection {id_} has no field {error}; it needs '
-                    'image_id (or image_name), category_id, bbox and score'
-                ) from error
-            if category_id != 1:
+            img_id, xywh = det.image_id, det.bbox
+            if det.category_id != 1:
                 dropped['of another category than 1 (person)'] += 1
             elif img_id not in images:
-                dropped['on frames that ann_file does not list'] += 1
+                unknown.append(img_id)
             elif self.labeled_only and not images[img_id].get('is_labeled', True):
                 dropped['on unlabelled frames'] += 1
-            elif len(xywh) != 4 or not np.isfinite(xywh).all() or min(xywh[2:]) <= 0:
+            elif min(xywh[2:]) <= 0:
                 dropped['without area'] += 1
             else:
                 img = images[img_id]
@@ -379,13 +375,16 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
                         'img_id': img_id,
                         'img_path': img['img_path'],
                         'bbox': bbox_xywh2xyxy(np.array(xywh, dtype=np.float32).reshape(1, 4)),
-                        'bbox_score': np.array([score], dtype=np.float32),
+                        'bbox_score': np.array([det.score], dtype=np.float32),
+                        'track_id': det.track_id,
                         'keypoints': np.zeros((1, num_keypoints, 2), dtype=np.float32),
                         'keypoints_visible': np.ones((1, num_keypoints), dtype=np.float32),
                         'id': id_,
                         **self._frame_info(img),
                     }
                 )
+        if unknown:
+            dropped[f'on frames that ann_file does not list (such as {unknown[0]})'] = len(unknown)
         self._file_summary += f', {len(detections)} detections'
         if dropped:
             reasons = ', '.join(f'{count} {why}' for why, count in dropped.items())
