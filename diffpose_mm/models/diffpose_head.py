@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 import torch
+from mmengine.dist import get_dist_info
 from mmengine.structures import InstanceData, PixelData
 from mmpose.evaluation.functional import pose_pck_accuracy
 from mmpose.models.heads.base_head import BaseHead
@@ -140,8 +141,8 @@ class DiffPoseHead(BaseHead):
         weights = weights.to(feature.device).repeat_interleave(self.noise_draws, dim=0)
 
         x0 = self.decoder.to_signal(heatmaps)
-        t = torch.randint(self.schedule.num_steps, (len(x0), ), device=x0.device)
-        x_t = self.schedule.add_noise(x0, torch.randn_like(x0), t)
+        t, noise = draw_steps_and_noise(x0, self.schedule.num_steps, self.noise_draws)
+        x_t = self.schedule.add_noise(x0, noise, t)
         predicted = self.pose_decoder(x_t, feature, t)
 
         losses = dict(loss_kpt=self.loss_module(predicted, heatmaps, weights))
@@ -240,6 +241,32 @@ class DiffPoseHead(BaseHead):
             mirror = self.pose_decoder.denoise(x_t[:, swap].flip(-1), t, prepared[1])
             heatmaps = 0.5 * (heatmaps + mirror[:, swap].flip(-1))
         return heatmaps
+
+
+def draw_steps_and_noise(x0: Tensor, num_steps: int, draws: int) -> tuple[Tensor, Tensor]:
+    """Steps and noise of a training batch: this process's part of what one process would draw.
+
+    mmengine seeds the processes of a launcher alike. Each draws for all of them, from torch's CPU
+    generator, and takes every world_size-th sample, as mmengine's ``DefaultSampler`` deals them.
+    So no two processes share noise, and together they have that of one with the whole batch.
+
+    Args:
+        x0 (Tensor): Signals (B * draws, ...), the draws of a sample next to each other.
+        num_steps (int): Steps of the schedule.
+        draws (int): Draws for a sample.
+
+    Returns:
+        tuple[Tensor, Tensor]: Steps (B * draws, ), and noise of the shape and device of ``x0``.
+    """
+    rank, world_size = get_dist_info()
+    shape = (len(x0) // draws * world_size, draws)
+    t = torch.randint(num_steps, shape)[rank::world_size].flatten()
+    seeds = torch.randint(2**62, shape)[rank::world_size].flatten()
+    generator = torch.Generator(x0.device)
+    noise = torch.empty_like(x0)
+    for sample, seed in zip(noise, seeds.tolist()):
+        sample.normal_(generator=generator.manual_seed(seed))
+    return t.to(x0.device), noise
 
 
 def noise_generators(metainfo: dict, seed: int, count: int) -> list[torch.Generator]:
