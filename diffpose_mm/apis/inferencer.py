@@ -430,12 +430,16 @@ class DiffPoseInferencer(Pose2DInferencer):
     def _pose(
         self, views: list[_View], poser: ClipPoser, batch_size: int, tracker: Tracker
     ) -> Iterator[_View]:
-        jobs = [
-            (view.window, view.name, person)
-            for view in views
-            if view.entry is None
-            for person in view.people
-        ]
+        known, jobs = (
+            [
+                (view.window, view.name, person)
+                for view in views
+                if (view.entry is not None) == is_known
+                for person in view.people
+            ]
+            for is_known in (True, False)
+        )
+        poser.skip(known)  # known frames come before all others
         samples: list[PoseDataSample] = []
         for start in range(0, len(jobs), batch_size):
             samples += poser(jobs[start : start + batch_size])

@@ -57,6 +57,9 @@ class ClipPoser:
         data = [self.pipeline(self._sample(p, name, window.results())) for window, name, p in jobs]
         return self.model.test_step(pseudo_collate(data))
 
+    def skip(self, jobs: Sequence[Job]) -> None:
+        """Take note of people whose poses are known from an earlier run."""
+
 
 @dataclass
 class LockedCrop:
@@ -176,6 +179,15 @@ class StreamingPoser(ClipPoser):
         samples = model.add_pred_to_datasample(instances, fields, samples)
         self._forget(jobs[-1][0])
         return samples
+
+    def skip(self, jobs: Sequence[Job]) -> None:
+        """As in :class:`ClipPoser`: crops are locked as if the people had been posed."""
+        counts = self.state.person_frames, self.state.renewals
+        for window, _, person in jobs:
+            self._crop_of(window, person)
+        self.state.person_frames, self.state.renewals = counts
+        if jobs:
+            self._forget(jobs[-1][0])
 
     def _crop_of(self, window: Window, person: Person) -> LockedCrop:
         state = self.state
