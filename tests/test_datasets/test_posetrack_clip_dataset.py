@@ -375,6 +375,28 @@ def test_a_broken_keyframe_is_a_counted_and_repeatable_skip_in_training(write_po
     assert first.num_skipped == first.pipeline.transforms[0].stats()['skipped'] == 1
 
 
+def test_jumping_frame_numbers_are_told_from_missing_files(write_posetrack):
+    """Broken if a video whose numbers go 0 1 2 5 6 counts as one that lost two files."""
+
+    def edit(data):
+        jumped = [i for i in data['images'] if int(i['file_name'][-5]) in (3, 4)]
+        ids = {image['id'] for image in jumped}
+        data['images'] = [i | dict(nframes=5) for i in data['images'] if i not in jumped]
+        data['annotations'] = [a for a in data['annotations'] if a['image_id'] not in ids]
+
+    root = write_posetrack(num_videos=1, nframes=7, persons=1, edit=edit)
+    for number in (1, 3, 4):
+        (root / f'images/val/000000_test/{number:06d}.jpg').unlink()
+    data = PoseTrack18ClipDataset(
+        ann_file=ANN, data_root=str(root), pipeline=[LoadClip()], test_mode=True
+    )
+    assert len(data) == 5
+    kinds = [kind for kind, *_ in data[2]['clip_faults']]
+    assert kinds == ['missing', 'jump', 'jump']
+    clip = data[2]
+    assert [int(path[-5]) for path in clip['clip_paths']] == [0, 2, 2, 2, 2]
+
+
 def test_a_skip_is_told_to_the_main_process_by_the_stand_in(write_posetrack):
     """Counts kept in a worker are seen by nobody."""
     root = write_posetrack(persons=1)
@@ -382,7 +404,9 @@ def test_a_skip_is_told_to_the_main_process_by_the_stand_in(write_posetrack):
     data = PoseTrack18ClipDataset(
         ann_file=ANN, data_root=str(root), pipeline=[LoadClip(), dict(type='PackClipInputs')]
     )
-    assert data[2]['data_samples'].metainfo['clip_skipped'] == 1
+    lost = str(root / 'images/val/000000_test/000002.jpg')
+    why = data[2]['data_samples'].metainfo['clip_skipped']
+    assert why == [('missing', lost, 'does not exist')]
     assert 'clip_skipped' not in data[1]['data_samples'].metainfo
 
 
@@ -410,7 +434,7 @@ def test_real_posetrack18_replaces_the_neighbours_that_are_not_there():
     assert len(data) == 14
     sample = data[0]
     assert sample['clip_replicated'] == [True, True, False, True, True]
-    assert sample['clip_broken'] == 2
+    assert [kind for kind, *_ in sample['clip_faults']] == ['missing'] * 2
     assert sample['clip_paths'] == [sample['img_path']] * 5
     assert sample['img_shape'] == (1080, 1920)
     assert [len(sample['img']), sample['keyframe_index']] == [5, 2]

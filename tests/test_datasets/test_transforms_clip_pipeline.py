@@ -52,7 +52,7 @@ def test_a_clip_is_packed_for_the_model(write_posetrack):
     assert info['keyframe_index'] == 2
     assert info['frame_offsets'] == (-2, -1, 0, 1, 2)
     assert info['clip_replicated'] == [False] * 5
-    assert info['clip_decodes'] == 5 and info['clip_broken'] == 0
+    assert info['clip_decodes'] == 5 and info['clip_faults'] == []
     assert {'id', 'img_id', 'input_size', 'input_center', 'input_scale', 'flip_indices'} <= set(
         info
     )

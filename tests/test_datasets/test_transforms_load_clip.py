@@ -144,6 +144,30 @@ def test_a_thumbnails_end_marker_does_not_count(tmp_path):
     assert damage_of(with_thumbnail[:-100]) == 'is a truncated JPEG'
 
 
+def test_a_jpeg_whose_middle_is_overwritten_is_noticed(tmp_path):
+    """Its end marker is in place, and cv2 says nothing."""
+    data = save(str(tmp_path / 'a.jpg'))
+    rng = np.random.default_rng(0)
+    noticed = 0
+    for start in rng.integers(700, len(data) - 1600, 50).tolist():
+        damaged = data[:start] + rng.bytes(1500) + data[start + 1500 :]
+        silent = cv2.imdecode(np.frombuffer(damaged, np.uint8), cv2.IMREAD_COLOR) is not None
+        noticed += silent and damage_of(damaged) is not None
+    assert noticed >= 45
+
+
+def test_files_are_checked_without_being_kept(video, tmp_path):
+    """Broken if a keyframe that cannot be read is found only when a test comes to it."""
+    folder = tmp_path / 'images/val/000000_test'
+    truncated(folder / '000001.jpg')
+    missing(folder / '000003.jpg')
+    load = LoadClip()
+    assert load.check_files(video) == [
+        ('broken', video[1], 'is a truncated JPEG'), ('missing', video[3], 'does not exist')
+    ]  # fmt: skip
+    assert load.stats()['cached_mb'] == load.stats()['decodes'] == 0
+
+
 def test_bytes_after_the_end_of_a_jpeg_are_no_damage(tmp_path):
     assert damage_of(save(str(tmp_path / 'a.jpg')) + b'\0\0 written by a camera') is None
 
@@ -174,25 +198,26 @@ def a_folder(path):
 
 
 @pytest.mark.parametrize(
-    'damage, reason',
+    'damage, expected, reason',
     [
-        (missing, 'does not exist'),
-        (empty, 'is empty'),
-        (truncated, 'is a truncated JPEG'),
-        (no_image, 'is not an image that can be decoded'),
-        (other_size, 'is 30x20 pixels but its keyframe is 64x48'),
-        (a_folder, 'cannot be read'),
+        (missing, 'missing', 'does not exist'),
+        (empty, 'empty', 'is empty'),
+        (truncated, 'broken', 'is a truncated JPEG'),
+        (no_image, 'broken', 'is not an image that can be decoded'),
+        (other_size, 'size', 'is 30x20 pixels but its keyframe is 64x48'),
+        (a_folder, 'unreadable', 'cannot be read'),
     ],
 )
 def test_a_broken_neighbour_is_replaced_marked_counted_and_warned_of_once(
-    video, tmp_path, warnings_logged, damage, reason
+    video, tmp_path, warnings_logged, damage, expected, reason
 ):
     damage(tmp_path / video[4][len(str(tmp_path)) + 1 :])
     load = LoadClip()
     for _ in range(3):
         results = load(clip(video))
         assert results['clip_replicated'] == [False] * 4 + [True]
-        assert results['clip_broken'] == 1
+        ((kind, path, why),) = results['clip_faults']
+        assert (kind, path) == (expected, video[4]) and reason in why
         assert results['clip_paths'] == [*video[:4], video[3]]
         np.testing.assert_array_equal(results['img'][4], read(video[3]))
     assert load.stats()['broken_frames'] == 3

@@ -8,7 +8,7 @@ import json
 import os
 import os.path as osp
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from logging import WARNING
 from typing import Any
@@ -22,6 +22,7 @@ from mmpose.datasets.datasets.body import PoseTrack18Dataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
+from ..transforms.load_clip import Fault
 from ..worker_generator import WorkerGenerator
 from .detections import read_detections
 
@@ -129,6 +130,8 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
     - ``keyframe_index`` (int): the keyframe's place among them;
     - ``clip_replicated`` (list[bool]): true where the video ends before the wanted frame and its
       first or last frame stands in;
+    - ``clip_jumped`` (list[bool]): true where the frame numbers of the video jump over the frame:
+      the annotations list as many frames as the video has, and not this one;
     - ``frame_offsets`` (tuple[int]): the wanted frames relative to the keyframe;
     - ``frame_number``, ``nframes``, ``frame_id``, ``vid_id``, ``track_id`` as far as the file has
       them.
@@ -193,6 +196,7 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         self.first_frame = self.FIRST_FRAME if first_frame is None else first_frame
         self.labeled_only = labeled_only
         self.num_skipped = 0
+        self._gaps: dict[str, set[int]] = {}
         self._generator = WorkerGenerator(salt=1)
         super().__init__(ann_file=ann_file, bbox_file=bbox_file, **kwargs)
         self._metainfo['box_source'] = 'detected' if self.bbox_file else 'ground_truth'
@@ -238,29 +242,33 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         first, last = data_info['frame_range']
         head, number, digits, extension = split_frame_name(data_info['img_path'])
         wanted = [number + offset for offset in offsets]
+        used = [min(max(n, first), last) for n in wanted]
         data_info['clip_paths'] = [
-            data_info['img_path']
-            if n == number
-            else f'{head}{min(max(n, first), last):0{digits}d}{extension}'
-            for n in wanted
+            data_info['img_path'] if n == number else f'{head}{n:0{digits}d}{extension}'
+            for n in used
         ]
+        gaps = self._gaps.get(osp.dirname(data_info['img_path']), ())
+        data_info['clip_jumped'] = [n in gaps for n in used]
         data_info['clip_replicated'] = [not first <= n <= last for n in wanted]
         data_info['keyframe_index'] = offsets.index(0)
         data_info['frame_offsets'] = offsets
+        # mmpose's own data sets leave it out; whoever compares poses by OKS needs it.
+        data_info['sigmas'] = self._metainfo['sigmas']
         return data_info
 
     def __getitem__(self, idx: int) -> dict:
         """The sample, or in training a stand-in for one whose keyframe cannot be read.
 
         The stand-in depends on ``idx`` alone. ``num_skipped`` counts the samples skipped in this
-        process, and ``clip_skipped`` in a packed stand-in's metainfo those that it stands in for.
+        process, and ``clip_skipped`` in a packed stand-in's metainfo is why (a list of ``Fault``)
+        those were skipped that it stands in for.
 
         Raises:
             RuntimeError: None of ``max_refetch`` stand-ins can be read.
         """
         if not self._fully_initialized:
             self.full_init()
-        data = self.prepare_data(idx)
+        data, why = self._prepare(idx)
         if data is not None:
             return data
         if self.test_mode:
@@ -271,9 +279,11 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         stand_ins = np.random.default_rng(idx % len(self)).integers(
             len(self), size=self.max_refetch
         )
-        for skipped, stand_in in enumerate(stand_ins.tolist(), start=1):
+        skipped = []
+        for stand_in in stand_ins.tolist():
             self.num_skipped += 1
-            data = self.prepare_data(stand_in)
+            skipped.append(why)
+            data, why = self._prepare(stand_in)
             if data is not None:
                 if 'data_samples' in data:
                     data['data_samples'].set_metainfo(dict(clip_skipped=skipped))
@@ -283,6 +293,24 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
             f'{self.get_data_info(idx)["img_path"]}: check data_root={self.data_root!r} and '
             f'data_prefix={self.data_prefix}'
         )
+
+    def _prepare(self, idx: int) -> tuple[Any, Fault | None]:
+        """What the pipeline makes of a sample, and where that is nothing, why."""
+        data_info = self.get_data_info(idx)
+        data_info['dataset'] = self
+        unknown = [('unreadable', data_info['img_path'], 'gives no sample')]
+        data = self.pipeline(data_info)
+        if data is not None:
+            return data, None
+        return None, (data_info.get('clip_faults') or unknown)[0]
+
+    def keyframes(self) -> list[str]:
+        """The files in which persons are annotated or detected, each once, in order."""
+        if not self._fully_initialized:
+            self.full_init()
+        # Of mmengine's own class, as in clip_keys.
+        get_data_info = super(BaseCocoStyleDataset, self).get_data_info
+        return list(dict.fromkeys(get_data_info(idx)['img_path'] for idx in range(len(self))))
 
     def frames(self) -> list[tuple[Any, str]]:
         """Image id and path of every frame on which boxes count, by video and frame."""
@@ -463,7 +491,10 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         if isinstance(data, list):
             hint = '; a list of detections goes into bbox_file'
         elif 'annolist' in data:
-            hint = "; this is PoseTrack17's own layout, convert it to the COCO style of PoseTrack18"
+            hint = (
+                "; this is PoseTrack17's own layout, which `mim run diffpose_mm prepare_posetrack "
+                '--year 17` converts'
+            )
         raise ValueError(
             f'ann_file {file} {found}, so it is not a PoseTrack file of the COCO style ("images", '
             f'"annotations", "categories"){hint}'
@@ -495,16 +526,24 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
     def _set_frame_ranges(self, images: dict[int, dict]) -> None:
         """Give every image the first and last frame number of its video."""
         ranges: dict[str, tuple[int, int]] = {}
+        listed: dict[str, set[int]] = defaultdict(set)
         short = set()
         for img in images.values():
             video, number = osp.dirname(img['img_path']), img['frame_number']
-            last = self.first_frame + img['nframes'] - 1
-            if not self.first_frame <= number <= last:
+            # A converted PoseTrack17 tells it, for its videos begin anywhere and leave out frames.
+            first, last = img.get('frame_range') or (
+                self.first_frame, self.first_frame + img['nframes'] - 1
+            )
+            if not first <= number <= last:
                 short.add(video)
-            known = ranges.get(video, (self.first_frame, last))
+            known = ranges.get(video, (first, last))
             ranges[video] = min(known[0], number), max(known[1], number, last)
+            listed[video].add(number)
         for img in images.values():
-            img['frame_range'] = ranges[osp.dirname(img['img_path'])]
+            video = osp.dirname(img['img_path'])
+            img['frame_range'] = first, last = ranges[video]
+            if img['nframes'] <= len(listed[video]) <= last - first:
+                self._gaps.setdefault(video, {*range(first, last + 1)} - listed[video])
         if short:
             print_log(
                 f'{self.ann_file}: {len(short)} videos, the first being {min(short)}, have frame '
@@ -529,10 +568,12 @@ class PoseTrack21ClipDataset(PoseTrack18ClipDataset):
 
 @DATASETS.register_module()
 class PoseTrack17ClipDataset(PoseTrack18ClipDataset):
-    """PoseTrack17 (https://arxiv.org/abs/1710.10000), converted to the COCO style of PoseTrack18.
+    """PoseTrack17 (https://arxiv.org/abs/1710.10000), as ``mim run diffpose_mm prepare_posetrack``
+    converts it to the COCO style of PoseTrack18.
 
     Its frames are counted from 1 and their names have eight digits (the digits are taken from the
-    keyframe).
+    keyframe). Where an image has ``frame_range``, the first and last frame number of its video,
+    that counts.
     """
 
     FIRST_FRAME = 1

@@ -1,6 +1,10 @@
 """Read the frames of a clip, each frame decoded once for all persons and windows that share it."""
 
+import os
+import re
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import mmcv
 import numpy as np
@@ -12,11 +16,32 @@ from mmpose.registry import TRANSFORMS
 _MAX_REMEMBERED_FILES = 100_000
 _MAX_WARNINGS = 20
 
+Fault = tuple[str, str, str]
+"""Why a frame was not used: one of ``FAULT_KINDS``, the path, and the reason in words."""
+
+FAULT_KINDS = {
+    'missing': 'missing',
+    'jump': 'missing where the frame numbers of the video jump',
+    'empty': 'of zero bytes',
+    'broken': 'broken',
+    'unreadable': 'unreadable',
+    'size': 'of another size than their keyframe',
+}
+"""Kinds of faults, with words for "N frames ..."."""
+
+# In the compressed data of a JPEG 0xff is escaped by 0x00; restart markers and fill bytes carry
+# nothing.
+_JPEG_MARKER = re.compile(rb'\xff([^\x00\xd0-\xd7\xff])')
+_JPEG_SEGMENTS = {*range(0xC0, 0xD0), *range(0xDA, 0xE0), *range(0xE0, 0xF0), 0xFE}
+
 
 def damage_of(data: bytes) -> str | None:
-    """Tell from its markers whether an encoded image is cut short.
+    """Tell from its markers whether an encoded image is cut short or overwritten.
 
-    cv2 decodes a truncated JPEG or PNG without complaint and fills the rest with grey.
+    cv2 decodes a damaged JPEG or PNG without complaint and fills the rest with grey. The markers
+    of a JPEG (ITU T.81, annex B) are followed segment by segment, so that neither the end marker of
+    an embedded thumbnail counts nor one that is left of an older file. Zeros in the midst of
+    compressed data leave the markers as they were, and are not noticed.
 
     Args:
         data (bytes): The file.
@@ -27,13 +52,16 @@ def damage_of(data: bytes) -> str | None:
     if not data:
         return 'is empty'
     if data[:2] == b'\xff\xd8':
-        # Inside compressed data 0xff is always escaped, so that the markers cannot occur by chance,
-        # but an embedded thumbnail has an end marker too: the one that counts comes after the last
-        # scan's start.
-        complete = data.endswith(b'\xff\xd9') or data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
-        if not complete:
-            return 'is a truncated JPEG'
-    elif data[:4] == b'\x89PNG' and b'IEND' not in data[-64:]:
+        position = 2
+        while match := _JPEG_MARKER.search(data, position):
+            marker = match[1][0]
+            if marker == 0xD9:
+                return None
+            if marker not in _JPEG_SEGMENTS:
+                return f'is a corrupt JPEG (marker 0x{marker:02x} at byte {match.start()})'
+            position = match.end() + int.from_bytes(data[match.end() : match.end() + 2], 'big')
+        return 'is a truncated JPEG'
+    if data[:4] == b'\x89PNG' and b'IEND' not in data[-64:]:
         return 'is a truncated PNG'
     return None
 
@@ -80,8 +108,7 @@ class LoadClip(BaseTransform):
     error in test mode; in training the sample is given up (None) and counted, and the dataset takes
     another one.
 
-    What is checked is that a file is complete and decodes; damage within a JPEG of full length
-    shows only in its pixels, and is not noticed.
+    What is checked is that a file is complete (:func:`damage_of`) and decodes.
 
     Frames come out read-only, because the cache and several places of one clip may share them;
     mmpose's transforms make new arrays.
@@ -98,7 +125,8 @@ class LoadClip(BaseTransform):
     - img_path (str): the keyframe
     - clip_paths, keyframe_index, clip_replicated, frame_offsets
     - clip_decodes (int): files that were decoded for this sample
-    - clip_broken (int): frames of this sample that were replaced because they could not be read
+    - clip_faults (list[Fault]): one for each frame of this sample that was replaced because it
+      could not be read, or the keyframe's where the sample is given up
 
     Args:
         num_frames (int, optional): T. Where given, a clip of another length is an error. Defaults
@@ -131,7 +159,7 @@ class LoadClip(BaseTransform):
 
     def _start(self) -> None:
         self._cache = FrameCache(int(self.cache_mb * 2**20))
-        self._unreadable: OrderedDict[str, str] = OrderedDict()
+        self._unreadable: OrderedDict[str, Fault] = OrderedDict()
         self._counts: Counter = Counter()
 
     def __getstate__(self) -> dict:
@@ -182,25 +210,31 @@ class LoadClip(BaseTransform):
         paths = list(results['clip_paths'])
         keyframe = self._check_clip(results, len(paths))
         decodes_before = self._counts['decodes']
-        loaded: dict[str, tuple[np.ndarray | None, str]] = {}
+        loaded: dict[str, np.ndarray | Fault] = {}
         for path in paths:
             if path not in loaded:
                 loaded[path] = self._load(path)
 
-        image, reason = loaded[paths[keyframe]]
-        if image is None:
-            return self._give_up(results, paths[keyframe], reason)
+        image = loaded[paths[keyframe]]
+        if isinstance(image, tuple):
+            return self._give_up(results, image)
 
         frames: list[np.ndarray | None] = []
-        for path in paths:
-            frame = loaded[path][0]
-            if frame is not None and frame.shape != image.shape:
-                self._remember(
-                    path,
+        faults: list[Fault] = []
+        jumped = results.get('clip_jumped', [False] * len(paths))
+        for path, is_jumped in zip(paths, jumped):
+            frame = loaded[path]
+            if not isinstance(frame, tuple) and frame.shape != image.shape:
+                reason = (
                     f'is {frame.shape[1]}x{frame.shape[0]} pixels but its keyframe is '
-                    f'{image.shape[1]}x{image.shape[0]}',
-                    key=path + '|size',
+                    f'{image.shape[1]}x{image.shape[0]}'
                 )
+                frame = self._remember(('size', path, reason), key=path + '|size')
+            if isinstance(frame, tuple):
+                kind, path, reason = frame
+                if kind == 'missing' and is_jumped:
+                    kind, reason = 'jump', f'{reason}, nor do the annotations list it'
+                faults.append((kind, path, reason))
                 frame = None
             frames.append(frame)
         replicated = list(results.get('clip_replicated', [False] * len(paths)))
@@ -208,12 +242,12 @@ class LoadClip(BaseTransform):
         if broken:
             self._replace(broken, results['frame_offsets'], keyframe, frames, paths, replicated)
 
-        self._counts.update(samples=1, frames=len(paths), broken_frames=len(broken))
+        self._counts.update(samples=1, frames=len(paths), broken_frames=len(faults))
         results['img'] = frames
         results['img_path'] = paths[keyframe]
         results['clip_paths'] = paths
         results['clip_replicated'] = replicated
-        results['clip_broken'] = len(broken)
+        results['clip_faults'] = faults
         results['clip_decodes'] = self._counts['decodes'] - decodes_before
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
@@ -238,7 +272,8 @@ class LoadClip(BaseTransform):
         results.setdefault('clip_paths', [results.get('img_path')] * len(frames))
         results.setdefault('img_path', results['clip_paths'][keyframe])
         results.setdefault('clip_replicated', [False] * len(frames))
-        results['clip_decodes'] = results['clip_broken'] = 0
+        results['clip_decodes'] = 0
+        results['clip_faults'] = []
         results['img_shape'] = results['ori_shape'] = frames[0].shape[:2]
         return results
 
@@ -272,37 +307,64 @@ class LoadClip(BaseTransform):
             )
         return keyframe
 
-    def _load(self, path: str) -> tuple[np.ndarray | None, str]:
-        """A decoded frame and, where that is None, the reason."""
+    def check_files(self, paths: Sequence[str]) -> list[Fault]:
+        """Read and decode files, in threads, and keep none.
+
+        Args:
+            paths (Sequence[str]): Frames.
+
+        Returns:
+            list[Fault]: Of the files that cannot be used, in the order of ``paths``.
+        """
+
+
+        def fault(path: str) -> Fault | None:
+            read = self._read(path)
+            return read if isinstance(read, tuple) else None
+
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
+            return [found for found in threads.map(fault, paths) if found is not None]
+
+    def _load(self, path: str) -> np.ndarray | Fault:
+        """A decoded frame, of the cache or of the disk, or why there is none."""
         frame = self._cache.get(path)
         if frame is not None:
-            return frame, ''
+            return frame
         if path in self._unreadable:
-            return None, self._unreadable[path]
+            return self._unreadable[path]
+        frame = self._read(path)
+        if isinstance(frame, tuple):
+            return self._remember(frame)
+        self._counts['decodes'] += 1
+        frame.flags.writeable = False
+        self._cache.put(path, frame)
+        return frame
+
+    def _read(self, path: str) -> np.ndarray | Fault:
+        """A frame decoded from the disk, or why there is none."""
         try:
             data = fileio.get(path, backend_args=self.backend_args)
         except FileNotFoundError:
-            return None, self._remember(path, 'does not exist')
+            return 'missing', path, 'does not exist'
         except OSError as error:
-            return None, self._remember(path, f'cannot be read ({error})')
+            return 'unreadable', path, f'cannot be read ({error})'
+        if not data:
+            return 'empty', path, 'is empty'
         reason = damage_of(data)
         if reason is None:
-            self._counts['decodes'] += 1
             frame = mmcv.imfrombytes(data, flag='color', backend=self.imdecode_backend)
-            if frame is None:
-                reason = 'is not an image that can be decoded'
-        if reason is not None:
-            return None, self._remember(path, reason)
-        frame.flags.writeable = False
-        self._cache.put(path, frame)
-        return frame, ''
+            if frame is not None:
+                return frame
+            reason = 'is not an image that can be decoded'
+        return 'broken', path, reason
 
-    def _remember(self, path: str, reason: str, key: str | None = None) -> str:
+    def _remember(self, fault: Fault, key: str | None = None) -> Fault:
         """Warn of a file once; one that is remembered under its path is not read again."""
+        _, path, reason = fault
         key = path if key is None else key
         if key in self._unreadable:
-            return reason
-        self._unreadable[key] = reason
+            return fault
+        self._unreadable[key] = fault
         if len(self._unreadable) > _MAX_REMEMBERED_FILES:
             self._unreadable.popitem(last=False)
         self._counts['broken_files'] += 1
@@ -313,15 +375,16 @@ class LoadClip(BaseTransform):
                 else ''
             )
             MMLogger.get_current_instance().warning(f'LoadClip: frame {path} {reason}{more}')
-        return reason
+        return fault
 
-    def _give_up(self, results: dict, path: str, reason: str) -> None:
+    def _give_up(self, results: dict, fault: Fault) -> None:
         dataset = results.get('dataset')
         if dataset is not None and not dataset.test_mode:
             self._counts['skipped'] += 1
+            results['clip_faults'] = [fault]
             return None
-        kind = FileNotFoundError if reason == 'does not exist' else OSError
-        raise kind(
+        kind, path, reason = fault
+        raise (FileNotFoundError if kind == 'missing' else OSError)(
             f'LoadClip: the keyframe {path} {reason} (sample id {results.get("id")}, img_id '
             f'{results.get("img_id")}); a keyframe cannot be replaced: restore the file, or check '
             'data_root and data_prefix of the dataset'

@@ -11,9 +11,10 @@ CLIP_META_KEYS = (
     'clip_replicated',
     'frame_offsets',
     'clip_decodes',
-    'clip_broken',
+    'clip_faults',
     'track_id',
     'frame_id',
+    'sigmas',
 )
 """What a data sample says of its clip, beside mmpose's own meta keys."""
 
