@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from logging import WARNING
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ class PoseTrackAP(BaseMetric):
         outfile_prefix: as in mmpose: the folder of this path receives the official submission,
             one json a video. If None nothing is written.
         box_source: where the tested boxes come from, ``'detected'`` or ``'ground_truth'``; it is
-            stated in the table.
+            stated in the table. A dataset of this package knows it better, and its word counts.
         collect_device: see mmengine's BaseMetric.
         prefix: see mmengine's BaseMetric.
 
@@ -262,10 +263,16 @@ class PoseTrackAP(BaseMetric):
             instance['bbox'] = result['bboxes'][i]
         return instance
 
+    def _boxes(self) -> str:
+        told = (self.dataset_meta or {}).get('box_source')
+        if told and self.box_source and told != self.box_source:
+            print_log(f'{type(self).__name__}: box_source={self.box_source!r} in the config is '
+                      f'wrong, the tested boxes are {told!r}', 'current', WARNING)
+        return (told or self.box_source or 'source not stated').replace('_', ' ')
+
     def _table(self, aps: dict[str, JointAP], ground_truth: GroundTruth) -> str:
-        boxes = (self.box_source or 'source not stated').replace('_', ' ')
         title = (f'PoseTrack AP (%), {len(ground_truth.videos)} videos, '
-                 f'{ground_truth.poses.num_frames} frames; boxes: {boxes}')
+                 f'{ground_truth.poses.num_frames} frames; boxes: {self._boxes()}')
         header = ['joints', *GROUPS, 'Mean', 'true joints']
         rows = [[kind, *(_cell(v) for v in (*ap.groups.values(), ap.mean)),
                  str(int(ap.num_true.sum()))] for kind, ap in aps.items()]

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> dict:
         argv: The arguments, without the program's name. Default: those of the process.
 
     Returns:
-        The metrics, for example ``{'posetrack/AP': 75.2, ...}``.
+        The metrics, for example ``{'posetrack/AP': 75.2, ..., 'box_source': 'detected'}``.
 
     Raises:
         SystemExit: With what is wrong with the config, the data or the checkpoint.
@@ -71,8 +71,11 @@ def main(argv: Sequence[str] | None = None) -> dict:
         runner = Runner.from_cfg(cfg)
         check_checkpoint(runner.model, args.checkpoint)
         # Builds the dataset here, so that what is wrong with it is told before anything runs.
-        check_clip_length(runner.model, runner.test_loop.dataloader.dataset)
+        dataset = runner.test_loop.dataloader.dataset
+        check_clip_length(runner.model, dataset)
         metrics = runner.test()
+        metrics['box_source'] = getattr(dataset, 'metainfo', {}).get('box_source', 'not stated')
+        runner.logger.info(f'boxes: {metrics["box_source"]}')
     if args.out and runner.rank == 0:
         mmengine.mkdir_or_exist(osp.dirname(osp.abspath(args.out)))
         mmengine.dump(metrics, args.out)

@@ -180,6 +180,19 @@ def test_table_shows_groups_and_mean_and_says_whose_boxes(case, caplog, source, 
     assert 'have no head box' in caplog.text
 
 
+def test_the_datasets_word_on_its_boxes_counts(case, monkeypatch):
+    """A file of detections may be set at test time, and box_source be left as it was."""
+    _, poses, merged, _ = case
+    said = []
+    monkeypatch.setattr('diffpose_mm.evaluation.posetrack_ap.print_log',
+                        lambda message, *_: said.append(message))
+    metric = PoseTrackAP(ann_file=str(merged), box_source='ground_truth')
+    metric.dataset_meta = dict(META, box_source='detected')
+    metric.process([], samples_of(poses))
+    metric.evaluate(1)
+    assert 'boxes: detected\n' in said[-1] and "the tested boxes are 'detected'" in said[-2]
+
+
 def test_ann_file_may_come_from_the_tested_dataset(case):
     """It is the one of the dataset whose meta was set, not of one that was built later."""
     _, poses, merged, _ = case

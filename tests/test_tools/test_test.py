@@ -46,6 +46,24 @@ def test_writes_metrics_predictions_and_pictures(trained, tiny_posetrack, tmp_pa
     assert len(list(pictures.glob('*.jpg'))) == 12
 
 
+def test_tells_whose_boxes_were_tested(trained, tiny_posetrack, tmp_path):
+    """Whatever the config says: a file of detections set at test time makes them detected."""
+    boxes = 'annotations/posetrack18_val_human_detections.json'
+    for options, source in (
+        ([f'test_dataloader.dataset.bbox_file={boxes}'], 'detected'),
+        (['test_evaluator.box_source=detected'], 'ground_truth'),
+    ):
+        work_dir, out = tmp_path / source, tmp_path / f'{source}.json'
+        common = dict(data_root=tiny_posetrack, work_dir=work_dir, options=options)
+        tool.main(arguments(CONFIG, trained / 'epoch_1.pth', '--out', out, **common))
+        assert json.loads(out.read_text())['box_source'] == source
+        (log,) = work_dir.glob('*/*.log')
+        log = log.read_text()
+        assert f'2 videos, 6 frames; boxes: {source.replace("_", " ")}\n' in log
+        assert f'- boxes: {source}\n' in log
+        assert 'in the config is wrong' in log
+
+
 def test_scores_the_averaged_weights(trained, tiny_posetrack, tmp_path):
     """Broken if a test takes the weights in training, which stand in the checkpoint as well."""
     checkpoint = torch.load(trained / 'epoch_1.pth', weights_only=True)
