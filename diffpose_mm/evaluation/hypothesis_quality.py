@@ -13,29 +13,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-
-def expected_oks(hypotheses: np.ndarray, area: float, sigmas: np.ndarray) -> np.ndarray:
-    """Mean OKS of each hypothesis with all the others.
-
-    Args:
-        hypotheses: (N, K, 2).
-        area: Of the person, square pixels.
-        sigmas: (K, ) of the keypoints.
-
-    Returns:
-        np.ndarray: (N, ); one hypothesis alone has 1.
-    """
-    number = len(hypotheses)
-    if number == 1:
-        return np.ones(1)
-    squares = ((hypotheses[:, None] - hypotheses[None]) ** 2).sum(-1)
-    similar = np.exp(-squares / (2 * area * (2 * sigmas) ** 2 + 1e-12)).mean(-1)
-    return (similar.sum(1) - 1) / (number - 1)
-
-
-def consensus(hypotheses: np.ndarray, area: float, sigmas: np.ndarray) -> int:
-    """Number of the whole hypothesis that agrees best with the others by expected OKS."""
-    return int(expected_oks(hypotheses, area, sigmas).argmax())
+from ..codecs import consensus
 
 
 def oks(
@@ -83,6 +61,11 @@ def paired_errors(
     return doubled, swapped, looked_at
 
 
+def root_mean_square(values: np.ndarray) -> float:
+    """Of any number of values."""
+    return float(np.sqrt((values**2).mean()))
+
+
 def reliability(spread: np.ndarray, error: np.ndarray, bins: int = 8) -> list[dict]:
     """Error by spread, in bins of equally many joints.
 
@@ -92,13 +75,15 @@ def reliability(spread: np.ndarray, error: np.ndarray, bins: int = 8) -> list[di
         bins: How many.
 
     Returns:
-        list[dict]: Mean ``spread``, ``error`` (root mean square) and ``joints`` of each.
+        list[dict]: Of each bin the mean ``spread``, the root mean square ``error``, the
+        ``quartiles`` of the error (25, 50 and 75 %), and ``joints``, how many it holds.
     """
     order = np.argsort(spread, kind='stable')
     return [
         dict(
             spread=float(spread[part].mean()),
-            error=float(np.sqrt((error[part] ** 2).mean())),
+            error=root_mean_square(error[part]),
+            quartiles=np.quantile(error[part], (0.25, 0.5, 0.75)).tolist(),
             joints=len(part),
         )
         for part in np.array_split(order, min(bins, len(order)))
@@ -115,7 +100,9 @@ class HypothesisQuality(BaseMetric):
     and ``consensus-of-n PCK``. For the prediction (``mean``), a single hypothesis (``single``) and
     the consensus of all: the shares of ``double`` counted and of ``swap``-ped pairs. ``Spearman``
     correlation of spread with error, over all joints and over occluded ones, where the annotations
-    tell them. All in percent but the correlations.
+    tell them. ``error/spread``, the ratio of their root mean squares: 1 where the spread is that of
+    the errors, above 1 where it is too small. All in percent but these three. ``bins`` has the
+    :func:`reliability` of the last evaluation, of ``all`` joints and of ``occluded`` ones.
 
     Args:
         numbers (Sequence[int]): Values of n; those above N are left out. Defaults to (1, 5, 10).
@@ -145,7 +132,7 @@ class HypothesisQuality(BaseMetric):
         self.numbers = sorted(set(numbers))
         self.pck_thr = pck_thr
         self.spot = spot
-        self.bins: list[dict] = []
+        self.bins: dict[str, list[dict]] = {}
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Measure a batch; only numbers are kept."""
@@ -244,13 +231,16 @@ class HypothesisQuality(BaseMetric):
             np.concatenate([r[key] for r in results]) for key in ('error', 'spread', 'occluded')
         )
         metrics['Spearman'] = _correlation(spread, error)
+        self.bins = dict(all=reliability(spread, error))
         if occluded.any():
             metrics['Spearman occluded'] = _correlation(spread[occluded], error[occluded])
-        self.bins = reliability(spread, error)
+            self.bins['occluded'] = reliability(spread[occluded], error[occluded])
+        if spread.any():
+            metrics['error/spread'] = root_mean_square(error) / root_mean_square(spread)
         table = '\n'.join(
             f'  spread {100 * b["spread"]:6.2f} %  error {100 * b["error"]:6.2f} %  '
             f'{b["joints"]} joints'
-            for b in self.bins
+            for b in self.bins['all']
         )
         MMLogger.get_current_instance().info(
             f'spread against error, shares of the size of the person:\n{table}'

@@ -3,21 +3,26 @@
 import hashlib
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from mmengine.dist import get_dist_info
 from mmengine.structures import InstanceData, PixelData
 from mmpose.evaluation.functional import pose_pck_accuracy
 from mmpose.models.heads.base_head import BaseHead
 from mmpose.registry import KEYPOINT_CODECS, MODELS
+from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import ConfigType, InstanceList, OptConfigType, SampleList
 from torch import Tensor
 
+from ..codecs import consensus
 from ..diffusion import NoiseSchedule, ddim_sample
 from .pose_decoder import PreparedScale
 
 TEST_CFG = dict(
-    sampling_steps=4, num_hypotheses=1, eta=0.0, flip_test=False, seed=0, output_heatmaps=False)
+    sampling_steps=4, num_hypotheses=1, eta=0.0, flip_test=False, seed=0, output_heatmaps=False,
+    aggregate='mean')
+AGGREGATES = ('mean', 'consensus')
 
 Features = tuple[Tensor] | list[tuple[Tensor]]
 
@@ -27,9 +32,9 @@ class DiffPoseHead(BaseHead):
     """Keypoint heatmaps by conditional diffusion.
 
     Training adds noise to the heatmaps of the keyframe at a step drawn for each sample and
-    regresses them back. Testing starts from Gaussian noise and runs DDIM; the heatmaps of
-    ``num_hypotheses`` independent noises are averaged (averaging is a choice of this project;
-    the paper says that it combines several estimates).
+    regresses them back. Testing starts from Gaussian noise and runs DDIM, once for each of
+    ``num_hypotheses`` independent noises (the paper says that it combines several estimates; how
+    is a choice of this project).
 
     What ``test_cfg`` of the model says, all of it open to change at test time:
 
@@ -39,6 +44,9 @@ class DiffPoseHead(BaseHead):
     - ``flip_test`` (bool): Average x̂0 of the clip and of its mirror image in every step.
     - ``seed`` (int): Of the noise. A sample's noise depends on this seed, on what identifies the
       sample (image and annotation) and on the number of the hypothesis, and on nothing else.
+    - ``aggregate`` (str): ``'mean'`` (default) decodes the mean heatmaps of the hypotheses;
+      ``'consensus'`` takes the one whole hypothesis that agrees best with the others by expected
+      OKS (:func:`~diffpose_mm.codecs.consensus`), its keypoints and its scores.
     - ``output_heatmaps`` (bool): Keep the mean heatmaps in ``pred_fields``.
 
     Args:
@@ -96,6 +104,9 @@ class DiffPoseHead(BaseHead):
                 f'{cfg["num_hypotheses"]!r}')
         if not 0 <= cfg['eta'] <= 1:
             raise ValueError(f'model.test_cfg.eta must lie in [0, 1], got {cfg["eta"]!r}')
+        if cfg['aggregate'] not in AGGREGATES:
+            raise ValueError(
+                f"model.test_cfg.aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}")
         return cfg
 
     def _feature(self, feats: tuple[Tensor]) -> Tensor:
@@ -170,20 +181,54 @@ class DiffPoseHead(BaseHead):
             list[InstanceData]: One for each sample, in input pixels: ``keypoints`` (1, K, 2),
             ``keypoint_scores`` (1, K), ``keypoint_std`` (1, K, 2), and for more than one
             hypothesis ``hypotheses`` (1, N, K, 2) and ``hypothesis_scores`` (1, N, K). With
-            ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps.
+            ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps. The
+            first two follow ``aggregate``, the others do not.
         """
         cfg = self.check_test_cfg(test_cfg or {})
         heatmaps = self.sample(feats, batch_data_samples, cfg)
 
         predictions = []
-        for sample_heatmaps in to_numpy(heatmaps):
+        for sample_heatmaps, sample in zip(to_numpy(heatmaps), batch_data_samples):
             decoded = self.decoder.decode_hypotheses(sample_heatmaps)
+            if cfg['aggregate'] == 'consensus':
+                decoded = self.take_consensus(decoded, sample)
             if cfg['num_hypotheses'] == 1:
                 decoded = {k: v for k, v in decoded.items() if not k.startswith('hypothes')}
             predictions.append(InstanceData(**decoded))
         if cfg['output_heatmaps']:
             return predictions, [PixelData(heatmaps=h) for h in heatmaps.mean(dim=1)]
         return predictions
+
+    def take_consensus(self, decoded: dict[str, np.ndarray], sample: PoseDataSample) -> dict:
+        """Put the hypothesis that agrees best with the others in place of the mean.
+
+        Args:
+            decoded (dict): From the codec's ``decode_hypotheses``, input pixels; left as it is.
+            sample (PoseDataSample): Its box is the person's size, its metainfo has ``sigmas``.
+
+        Returns:
+            dict: The same with other ``keypoints`` (1, K, 2) and ``keypoint_scores`` (1, K).
+
+        Raises:
+            ValueError: The sample has no ``sigmas``.
+        """
+        hypotheses = decoded['hypotheses'][0]
+        if len(hypotheses) == 1:
+            return dict(decoded)
+        meta = sample.metainfo
+        if 'sigmas' not in meta:
+            raise ValueError(
+                "model.test_cfg.aggregate='consensus' compares poses by OKS and needs 'sigmas' in "
+                "the metainfo of a sample: load it with a clip data set and PackClipInputs of this "
+                "package, or set aggregate='mean'")
+        extent = getattr(self.decoder, 'input_extent', meta['input_size'])
+        box = np.asarray(sample.gt_instances.bboxes[0], dtype=np.float64)
+        width, height = (box[2:] - box[:2]) / meta['input_scale'] * extent
+        chosen = consensus(hypotheses, width * height, np.asarray(meta['sigmas']))
+        return dict(
+            decoded,
+            keypoints=decoded['hypotheses'][:, chosen].copy(),
+            keypoint_scores=decoded['hypothesis_scores'][:, chosen].copy())
 
     def sample(self,
                feats: Features,

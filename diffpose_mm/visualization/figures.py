@@ -82,7 +82,7 @@ def pose_sheet(
         for color, label in ((TRUE_COLOR, 'annotated'), (PREDICTED_COLOR, 'predicted'))
     ]
     figure.legend(handles=handles, loc='outside upper center', ncols=2, fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def denoising_strip(
@@ -138,7 +138,7 @@ def denoising_strip(
     axes[0, 0].set_ylabel('noisy signal', fontsize=9)
     axes[1, 0].set_ylabel(f'predicted: {joint_name or joint}', fontsize=9)
     axes[2, 0].set_ylabel('predicted: all joints', fontsize=9)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def overlay_heatmap(image: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
@@ -210,7 +210,7 @@ def training_curve(
         axes[2].set_xlabel('epoch')
     for ax in axes:
         ax.grid(alpha=0.3)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _skeletons(
@@ -227,6 +227,7 @@ def _skeletons(
         ax.scatter(*points[seen].T, s=8, color=color, edgecolors='black', linewidths=0.3, zorder=3)
 
 
-def _save(figure: Figure, path: str) -> None:
+def save_figure(figure: Figure, path: str) -> None:
+    """Write a figure without a window system."""
     FigureCanvasAgg(figure)
     figure.savefig(path)

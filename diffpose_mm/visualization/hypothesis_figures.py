@@ -1,0 +1,102 @@
+"""Figures of what hypotheses are worth: measures over denoising steps, and error over spread."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from .figures import save_figure
+
+PANELS = {
+    'AP': ('AP mean', 'AP consensus'),
+    'AP on occluded joints': ('AP occl. mean', 'AP occl. consensus'),
+    'best-of-N PCK, %': ('best-of-N PCK', None),
+    'pairs counted double, %': ('mean double', 'consensus double'),
+    'left-right swaps, %': ('mean swap', 'consensus swap'),
+    'Spearman, spread with error': ('Spearman', None),
+}
+COLORS = ('#20406a', '#c04030', '#e0a020', '#3a8a50', '#8050a0')
+
+
+def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
+    """Draw measures over S, a line for each N: solid for the mean, dashed for the consensus.
+
+    Args:
+        path: File to write.
+        rows: A dict for each S x N, with keys ``S``, ``N`` and those of :data:`PANELS`; what is in
+            no row has no panel.
+    """
+    panels = {k: v for k, v in PANELS.items() if any(v[0] in row for row in rows)}
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.7 * columns, 2.7 * lines + 0.4), dpi=100, layout='constrained')
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    numbers = sorted({row['N'] for row in rows})
+    steps = sorted({row['S'] for row in rows})
+    for ax, (title, names) in zip(axes, panels.items()):
+        for number, color in zip(numbers, COLORS * len(numbers)):
+            for name, style in zip(names, ('o-', 's--')):
+                found = [r for r in rows if r['N'] == number and name in r]
+                if found and not (number == 1 and style == 's--'):
+                    places = [steps.index(r['S']) for r in found]
+                    values = [r[name] for r in found]
+                    ax.plot(places, values, style, color=color, markersize=4, linewidth=1.4)
+        ax.set_xticks(range(len(steps)), steps)
+        ax.set_title(title, fontsize=10)
+        ax.grid(alpha=0.3)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    figure.supxlabel('denoising steps S', fontsize=10)
+    handles = [
+        axes[0].plot([], [], 'o-', color=color, label=f'N = {number}')[0]
+        for number, color in zip(numbers, COLORS * len(numbers))
+    ]
+    handles += [
+        axes[0].plot([], [], style, color='#606060', label=label)[0]
+        for style, label in (('o-', 'mean of heatmaps'), ('s--', 'consensus'))
+    ]
+    figure.legend(handles=handles, loc='outside upper center', ncols=len(handles), fontsize=9)
+    save_figure(figure, path)
+
+
+def reliability_plot(
+    path: str, panels: Mapping[str, Mapping[str, Sequence[Mapping]]], number: int
+) -> None:
+    """Draw the error of joints over their spread, with the line on which a spread is calibrated.
+
+    Args:
+        path: File to write.
+        panels: By title, the bins of ``all`` joints and perhaps of ``occluded`` ones, as
+            :func:`~diffpose_mm.evaluation.hypothesis_quality.reliability` makes them: shares of the
+            person's size.
+        number: N, of the hypotheses that the spread is of.
+    """
+    figure = Figure(figsize=(2.9 * len(panels) + 0.5, 3.5), dpi=100, layout='constrained')
+    axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
+    # A spread of zero has no place on a logarithmic axis.
+    floor = 1e-2
+    spreads = [100 * b['spread'] for k in panels.values() for bins in k.values() for b in bins]
+    shown = [s for s in spreads if s > floor]
+    ends = (min(shown), max(shown)) if shown else (0.1, 1.0)
+    for ax, (title, kinds) in zip(axes, panels.items()):
+        ax.plot(ends, ends, ':', color='#808080', label='calibrated')
+        for (kind, bins), color in zip(kinds.items(), COLORS):
+            spread = np.array([max(100 * b['spread'], floor) for b in bins])
+            error = np.array([100 * b['error'] for b in bins])
+            low, middle, high = 100 * np.array([b['quartiles'] for b in bins]).T
+            ax.plot(spread, error, 'o-', color=color, markersize=4, label=f'{kind}: RMS')
+            ax.plot(spread, middle, '--', color=color, linewidth=1, label=f'{kind}: median')
+            ax.fill_between(spread, low, high, color=color, alpha=0.15, linewidth=0)
+        ax.set_xscale('log')
+        ax.set_yscale('log')
+        ax.set_title(title, fontsize=10)
+        ax.grid(alpha=0.3, which='both', linewidth=0.5)
+    axes[0].set_ylabel('error, % of the size of the person', fontsize=9)
+    figure.supxlabel(
+        f'spread of a joint over N = {number} hypotheses, % of the size of the person '
+        '(band: quartiles of the error)',
+        fontsize=9,
+    )
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside upper center', ncols=len(handles), fontsize=8)
+    save_figure(figure, path)
