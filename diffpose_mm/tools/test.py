@@ -47,7 +47,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.dump is not None:
         evaluators = cfg.test_evaluator
         evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
-        cfg.test_evaluator = [*evaluators, dict(type='DumpResults', out_file_path=args.dump)]
+        cfg.test_evaluator = [*evaluators, dict(type='DumpSortedResults', out_file_path=args.dump)]
     return cfg
 
 
