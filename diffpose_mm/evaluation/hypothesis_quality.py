@@ -153,17 +153,17 @@ class HypothesisQuality(BaseMetric):
             for i in range(len(predicted['keypoints'])):
                 known = np.asarray(true['keypoints_visible'])[i]
                 known = known[..., 0] if known.ndim == 2 else known
-                self.results.append(
-                    self._measure(
-                        np.asarray(predicted['keypoints'], dtype=float)[i],
-                        np.asarray(predicted['hypotheses'], dtype=float)[i],
-                        np.asarray(predicted['keypoint_std'], dtype=float)[i],
-                        np.asarray(true['keypoints'], dtype=float)[i],
-                        known > 0,
-                        np.asarray(true['bboxes'], dtype=float)[i],
-                        flags,
-                    )
+                measured = self._measure(
+                    np.asarray(predicted['keypoints'], dtype=float)[i],
+                    np.asarray(predicted['hypotheses'], dtype=float)[i],
+                    np.asarray(predicted['keypoint_std'], dtype=float)[i],
+                    np.asarray(true['keypoints'], dtype=float)[i],
+                    known > 0,
+                    np.asarray(true['bboxes'], dtype=float)[i],
+                    flags,
                 )
+                key = (sample.get('img_id'), sample.get('id'), i)
+                self.results.append(dict(measured, sample=key))
 
     def _measure(
         self,
@@ -212,7 +212,8 @@ class HypothesisQuality(BaseMetric):
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Means over the joints or pairs of all people, and the correlations."""
-        results = [r for r in results if r['joints']]
+        # By sample: sums depend on the order, which is another one in several processes.
+        results = sorted((r for r in results if r['joints']), key=lambda r: r['sample'])
         if not results:
             raise ValueError('HypothesisQuality: not one annotated joint among the predictions')
         metrics: dict[str, float] = {}
