@@ -1,0 +1,55 @@
+"""Drawn predictions, one file for each person of each frame."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmcv
+from mmengine.fileio import get
+from mmengine.runner import Runner
+from mmpose.engine.hooks import PoseVisualizationHook
+from mmpose.registry import HOOKS
+from mmpose.structures import PoseDataSample, merge_data_samples
+
+
+@HOOKS.register_module()
+class ClipVisualizationHook(PoseVisualizationHook):
+    """mmpose's hook, with file names that follow from the sample: video, frame and annotation.
+
+    mmpose's number the files of a frame's name as they come, so that two processes, or two videos
+    with frames of one name, compete for them.
+    """
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict,
+        outputs: Sequence[PoseDataSample],
+    ) -> None:
+        """Draw every sample of a batch."""
+        if not self.enable:
+            return
+        self._visualizer.set_dataset_meta(runner.test_evaluator.dataset_meta)
+        for sample in outputs:
+            self._test_index += 1
+            path = Path(sample.img_path)
+            name = f'{path.parent.name}_{path.stem}_{sample.id}.jpg'
+            out_file = None
+            if self.out_dir is not None:
+                folder = Path(runner.work_dir, runner.timestamp, self.out_dir)
+                folder.mkdir(parents=True, exist_ok=True)
+                out_file = str(folder / name)
+            image = get(sample.img_path, backend_args=self.backend_args)
+            self._visualizer.add_datasample(
+                name if self.show else 'test_img',
+                mmcv.imfrombytes(image, channel_order='rgb'),
+                data_sample=merge_data_samples([sample]),
+                draw_gt=False,
+                draw_bbox=True,
+                draw_heatmap=True,
+                show=self.show,
+                wait_time=self.wait_time,
+                kpt_thr=self.kpt_thr,
+                out_file=out_file,
+                step=self._test_index,
+            )
