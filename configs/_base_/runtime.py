@@ -6,7 +6,7 @@ custom_imports = dict(imports=['diffpose_mm'], allow_failed_imports=False)
 
 default_hooks = dict(
     checkpoint=dict(save_best='posetrack/AP', rule='greater', max_keep_ckpts=2),
-    visualization=dict(type='PoseVisualizationHook', enable=False),
+    visualization=dict(type='ClipVisualizationHook', enable=False),
 )
 custom_hooks = [
     dict(type='SyncBuffersHook'),
