@@ -8,6 +8,7 @@ checkpoint can still not run code.
 
 import os.path as osp
 import pickle
+import zipfile
 from collections.abc import Callable
 
 import numpy as np
@@ -78,6 +79,12 @@ def read_checkpoint(path: str) -> dict:
         if not osp.isfile(path):
             raise CheckpointError(f'{where} does not exist; check the path, or train first')
         where += f' ({osp.getsize(path):,} bytes)'
+        # torch does not compare checksums: weights overwritten on the disk would be loaded.
+        if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
+            raise CheckpointError(
+                f'{where} is damaged: what it holds does not fit its checksums; copy or download it '
+                'again, or take an earlier epoch'
+            )
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
     except pickle.UnpicklingError as error:

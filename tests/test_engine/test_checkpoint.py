@@ -233,3 +233,15 @@ def test_a_single_frame_model_is_not_tested_as_one_of_clips(tmp_path):
     check_checkpoint(model(1), path)
     with pytest.raises(CheckpointError, match='clips of 1 frames.*has 3.*load_from'):
         check_checkpoint(model(3), path)
+
+
+def test_damage_that_torch_would_load_is_refused(model, tmp_path):
+    """Broken if a block that the disk lost becomes zeros among the weights."""
+    path = tmp_path / 'epoch_1.pth'
+    save(dict(state_dict=dict(weight=torch.ones(10000))), path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 512] = bytes(512)
+    path.write_bytes(data)
+    assert torch.load(path, weights_only=True)['state_dict']['weight'].sum() < 10000
+    with pytest.raises(CheckpointError, match='is damaged: what it holds'):
+        read_checkpoint(str(path))
