@@ -5,6 +5,33 @@ import json
 import cv2
 import numpy as np
 import pytest
+from property_cases import CASES, load_profile
+
+load_profile()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Send the number of a property's cases along, from whichever process ran them."""
+    report = yield
+    number = CASES.pop(getattr(item, 'originalname', item.name), 0)
+    if number:
+        report.user_properties.append(('cases', number))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [r for rs in terminalreporter.stats.values() for r in rs]
+    numbers = [
+        value
+        for report in reports
+        if getattr(report, 'when', '') == 'call'
+        for name, value in report.user_properties
+        if name == 'cases'
+    ]
+    if numbers:
+        terminalreporter.write_line(f'{sum(numbers)} cases of {len(numbers)} properties were run')
+
 
 KEYPOINTS = (
     'nose head_bottom head_top left_ear right_ear left_shoulder right_shoulder left_elbow '
@@ -66,9 +93,11 @@ def write_tiny_posetrack(root, videos=2, frames=3, size=(160, 120), seed=0):
                     )
                     detections.append(dict(image_id=image_id, category_id=1, bbox=box, score=0.9))
         content = dict(images=images, annotations=annotations, categories=[category])
-        (root / f'annotations/posetrack18_{split}.json').write_text(json.dumps(content))
-        detected = root / f'annotations/posetrack18_{split}_human_detections.json'
-        detected.write_text(json.dumps(detections))
+        for year in (17, 18, 21):
+            name = root / f'annotations/posetrack{year}_{split}'
+            name.with_suffix('.json').write_text(json.dumps(content))
+            detected = name.with_name(f'{name.name}_human_detections.json')
+            detected.write_text(json.dumps(detections))
     return root
 
 

@@ -22,6 +22,9 @@ KEYPOINTS = ('nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_s
 
 _SKELETON = ((16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8),
              (7, 9), (8, 10), (9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7))
+PERSON_CATEGORY = dict(supercategory='person', id=1, name='person', keypoints=list(KEYPOINTS),
+                       skeleton=[list(bone) for bone in _SKELETON])
+"""The one entry of ``categories``."""
 _FLAGS = ('occluded', 'blurred')
 _IMAGE_FIELDS = ('id', 'file_name', 'vid_id', 'frame_id', 'nframes', 'is_labeled')
 # What the official evaluation assumes of a joint that comes without a score.
@@ -179,8 +182,6 @@ def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[d
     _columns(names, 'the predictions')
     # Keypoints that PoseTrack has and the model has not (the ears) are written as unannotated.
     source = [names.index(name) if name in names else None for name in KEYPOINTS]
-    category = dict(supercategory='person', id=1, name='person', keypoints=list(KEYPOINTS),
-                    skeleton=[list(bone) for bone in _SKELETON])
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -203,7 +204,7 @@ def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[d
                 annotations.append(annotation)
         content = dict(
             images=[{k: image[k] for k in _IMAGE_FIELDS if k in image} for image in images],
-            categories=[category],
+            categories=[PERSON_CATEGORY],
             annotations=annotations)
         files.append(folder / f'{video}.json')
         files[-1].write_text(json.dumps(content))
@@ -260,8 +261,8 @@ def _read(file: Path, annotations_required: bool) -> dict:
         raise ValueError(f'{file}: not a json file ({error})') from error
     hint = _HINT
     if isinstance(content, dict) and 'annolist' in content:
-        raise ValueError(f"{file}: 'annolist' is the format of PoseTrack17; convert the file to "
-                         "that of PoseTrack18 ('images', 'annotations', 'categories') first")
+        raise ValueError(f"{file}: 'annolist' is the format of PoseTrack17; `mim run diffpose_mm "
+                         "prepare_posetrack --year 17` converts it to that of PoseTrack18")
     required = ['images', 'categories'] + ['annotations'] * annotations_required
     for name in required:
         if not isinstance(content, dict) or name not in content:
@@ -287,8 +288,10 @@ def _read(file: Path, annotations_required: bool) -> dict:
 
 
 def _video_name(image: dict, file: Path) -> str:
-    """Name of the image's video: the folder it lies in, which also names the official file."""
-    name = Path(image['file_name']).parent.name or str(image.get('vid_id', ''))
+    """Name of the image's video: the folder it lies in, which also names the official file, unless
+    the image tells that name, as in a converted PoseTrack17."""
+    name = image.get('video') or Path(image['file_name']).parent.name
+    name = name or str(image.get('vid_id', ''))
     if not name:
         raise ValueError(f"{file}: image {image['id']} lies in no video folder (file_name "
                          f"{image['file_name']!r}) and has no 'vid_id'")
