@@ -1,11 +1,12 @@
 """DiffPoseInferencer: MMPoseInferencer for models that look at clips."""
 
 import copy
+import logging
 import os
 import os.path as osp
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import mmengine
 import numpy as np
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmpose.apis import Pose2DInferencer
 from mmpose.evaluation.functional import nearby_joints_nms
 from mmpose.structures import PoseDataSample, merge_data_samples
@@ -39,6 +41,7 @@ from .results import (
     dicts_to_sample,
     instances_to_dicts,
     prepare_folder,
+    writing,
 )
 from .windows import FrameWindows, Window, clip_offsets, loads_clips, still_window
 
@@ -154,8 +157,8 @@ class DiffPoseInferencer(Pose2DInferencer):
         draw_heatmap: bool = False,
         draw_spread: bool = True,
         draw_hypotheses: bool = True,
-        radius: int = 3,
-        thickness: int = 1,
+        radius: int | None = 3,
+        thickness: int | None = 1,
         kpt_thr: float = 0.3,
         skeleton_style: str = 'mmpose',
         black_background: bool = False,
@@ -188,7 +191,8 @@ class DiffPoseInferencer(Pose2DInferencer):
             pose_based_nms: Leave out poses that lie on another one's joints.
             return_vis, show, wait_time, draw_bbox, draw_heatmap, radius, thickness, kpt_thr,
                 skeleton_style, black_background, vis_out_dir, pred_out_dir: As in
-                ``MMPoseInferencer``.
+                ``MMPoseInferencer``. None for ``radius`` and ``thickness`` goes by the size of
+                the frame.
             draw_spread, draw_hypotheses: What :class:`ClipPoseVisualizer` adds, where there is
                 more than one hypothesis.
             resume: Go on with the predictions of a video in ``pred_out_dir``; the frames that are
@@ -232,16 +236,24 @@ class DiffPoseInferencer(Pose2DInferencer):
 
         if resume and not (pred_out_dir and source.is_clip):
             raise ValueError('resume needs a video or a clip, and pred_out_dir')
+        if resume and pose_based_nms:
+            raise ValueError('resume does not know whom pose_based_nms left out: use one of them')
+        boxes = None if bboxes is None else GivenBoxes(bboxes)
+        find = _Finder(boxes, self.detector, bbox_thr, nms_thr)
+        # All that the predictions hang on.
         run = dict(
             self.run_name,
             input=source.name,
+            frames=source.count,
+            people=str(find),
+            tracking=[use_oks_tracking, tracking_thr],
             mode=mode,
             frame_offsets=offsets,
             sampling_steps=sampling_steps,
             num_hypotheses=num_hypotheses,
+            return_hypotheses=return_hypotheses,
             streaming=streaming,
         )
-        boxes = None if bboxes is None else GivenBoxes(bboxes)
         tracker = Tracker(
             tracking_thr, use_oks_tracking, sigmas=self.model.dataset_meta.get('sigmas')
         )
@@ -255,8 +267,6 @@ class DiffPoseInferencer(Pose2DInferencer):
             show=show,
             wait_time=wait_time,
             draw_bbox=draw_bbox,
-            radius=radius,
-            thickness=thickness,
             kpt_thr=kpt_thr,
             vis_out_dir=vis_out_dir,
             skeleton_style=skeleton_style,
@@ -273,7 +283,6 @@ class DiffPoseInferencer(Pose2DInferencer):
                 path = osp.join(pred_out_dir, osp.splitext(source.name)[0] + '.json')
                 log = PredictionLog(path, run, resume)
             frames = prefetch(source) if source.from_disk else iter(source)
-            find = _Finder(boxes, self.detector, bbox_thr, nms_thr)
             shown = self._windows(frames, source, windows, find, tracker, batch_size, log)
             if source.from_disk and find.slow:
                 # Detection goes on while poses are estimated.
@@ -281,8 +290,14 @@ class DiffPoseInferencer(Pose2DInferencer):
             try:
                 for view in self._poses(shown, poser, batch_size, tracker):
                     merged = self._merged(view, pose_based_nms)
+                    unit = min(view.window.frame.shape[:2]) / 240
                     vis = self.visualize(
-                        [view.window.frame], [merged], window_name=source.name, **drawn
+                        [view.window.frame],
+                        [merged],
+                        window_name=source.name,
+                        radius=max(round(2 * unit), 2) if radius is None else radius,
+                        thickness=max(round(unit), 1) if thickness is None else thickness,
+                        **drawn,
                     )
                     samples = [merged] if merge_results else view.samples
                     yield self._result(
@@ -292,18 +307,33 @@ class DiffPoseInferencer(Pose2DInferencer):
                     advance()
                 if log is not None:
                     log.finish()
+                self._close_video()
             except (GeneratorExit, KeyboardInterrupt):
                 # A camera has no end but this one.
                 if source.live and log is not None:
                     log.finish()
                 raise
+            except Exception:
+                if log is not None and log.done and osp.exists(log.lines_path):
+                    print_log(
+                        f'stopped after {log.done} frames, which are kept in {log.lines_path}: '
+                        'resume goes on from there',
+                        logger='current',
+                        level=logging.ERROR,
+                    )
+                raise
             finally:
                 shown.close()
                 if log is not None:
                     log.close()
-                if self.video_file is not None:
-                    self.video_file.close()
-                    self.video_file = None
+                # What went wrong first is what matters.
+                with suppress(OSError):
+                    self._close_video()
+
+    def _close_video(self) -> None:
+        video, self.video_file = self.video_file, None
+        if video is not None:
+            video.close()
 
     def _offsets(self, frame_offsets: Sequence[int] | None) -> tuple[int, ...]:
         trained = clip_offsets(self.cfg)
@@ -350,7 +380,7 @@ class DiffPoseInferencer(Pose2DInferencer):
             TimeRemainingColumn(),
         )
         with Progress(*columns) as bar:
-            task = bar.add_task(source.name or 'images', total=source.count)
+            task = bar.add_task(source.name if source.is_clip else 'images', total=source.count)
             yield lambda: bar.advance(task)
 
     def _windows(
@@ -372,6 +402,13 @@ class DiffPoseInferencer(Pose2DInferencer):
             for window in given:
                 view = pending.pop(window.frame_id)
                 view.window = window
+                for person in view.people:
+                    person.later = {
+                        later.index: other.box
+                        for later in pending.values()
+                        for other in later.people
+                        if person.track_id is not None and other.track_id == person.track_id
+                    }
                 yield view
 
         index = 0
@@ -501,13 +538,14 @@ class DiffPoseInferencer(Pose2DInferencer):
     ) -> None:
         """As in mmpose; videos are encoded while the next frame is worked on."""
         if not self._video_input:
-            super().save_visualization(visualization, vis_out_dir, img_name)
+            with writing(osp.join(vis_out_dir, img_name or '')):
+                super().save_visualization(visualization, vis_out_dir, img_name)
             return
         if self.video_file is None:
             folder = _folder_of(vis_out_dir)
             name = self.video_info['name'] if folder == vis_out_dir else osp.basename(vis_out_dir)
-            path = self.video_info['output_file'] = osp.join(folder, name)
-            self.video_file = VideoFile(path, self.video_info['fps'])
+            self.video_file = VideoFile(osp.join(folder, name), self.video_info['fps'])
+            self.video_info['output_file'] = self.video_file.path
         self.video_file.write(np.ascontiguousarray(visualization[..., ::-1]))
 
     def _result(
@@ -534,8 +572,10 @@ class DiffPoseInferencer(Pose2DInferencer):
             log.append(dict(frames, instances=list(chain(*dicts))))
         elif pred_out_dir and not self._video_input:
             stem = osp.splitext(osp.basename(view.name))[0]
+            path = osp.join(pred_out_dir, stem + '.json')
             for instances in dicts:
-                mmengine.dump(instances, osp.join(pred_out_dir, stem + '.json'), indent='  ')
+                with writing(path):
+                    mmengine.dump(instances, path, indent='  ')
         result: dict = defaultdict(list)
         result.update(
             visualization=visualization,
@@ -558,6 +598,11 @@ class _Finder:
         self.boxes, self.detector = boxes, detector
         self.slow = boxes is None and detector is not None
         self.thresholds = bbox_thr, nms_thr
+
+    def __str__(self) -> str:
+        if self.boxes is not None:
+            return f'given boxes {self.boxes.digest()}'
+        return 'whole image' if self.detector is None else f'{self.detector} {self.thresholds}'
 
     def __call__(self, index: int, frames: list[np.ndarray]) -> list[list[Person]]:
         if self.boxes is not None:

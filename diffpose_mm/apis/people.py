@@ -1,8 +1,10 @@
 """Who is in a frame: boxes given, detected or the whole image, and their tracks over time."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,11 +26,14 @@ class Person:
         box: (4,) x1, y1, x2, y2 in image pixels, float32.
         score: Of the box.
         track_id: The same number in all frames, or None.
+        later: Boxes of the same track in the frames that follow, as far as they are known
+            already, by frame number.
     """
 
     box: np.ndarray
     score: float = 1.0
     track_id: int | None = None
+    later: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 class GivenBoxes:
@@ -48,6 +53,12 @@ class GivenBoxes:
                 f'entry, got {type(boxes).__name__}'
             )
         self.boxes = boxes
+
+    def digest(self) -> str:
+        """A short name that other boxes have not."""
+        entries = self.boxes.items() if isinstance(self.boxes, Mapping) else self.boxes
+        text = json.dumps(list(entries), default=lambda array: np.asarray(array).tolist())
+        return hashlib.sha1(text.encode()).hexdigest()[:8]
 
     def __call__(self, frame_id: int, shape: tuple[int, ...]) -> list[Person]:
         """The people of frame ``frame_id``, whose image has ``shape``.
@@ -162,6 +173,10 @@ class PersonDetector:
         cat_ids = 0 if cat_ids is None else cat_ids
         self.cat_ids = tuple(cat_ids) if isinstance(cat_ids, (list, tuple)) else (cat_ids,)
         self._inferencer: Any = None
+
+    def __str__(self) -> str:
+        model = self.model if isinstance(self.model, str) else 'a Config'
+        return f'{model} with weights {self.weights} and labels {self.cat_ids}'
 
     def _build(self) -> Any:
         """Raises ValueError with what else to do."""

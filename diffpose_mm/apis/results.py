@@ -5,8 +5,10 @@ import logging
 import os
 import os.path as osp
 import queue
+import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -16,6 +18,8 @@ from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample, split_instances
 
 FORMAT = 'diffpose_mm predictions 1'
+CONTAINERS = ('.mp4', '.m4v', '.mov', '.mkv', '.avi')
+LEAST_ROOM = 1 << 16  # bytes; below it a disk is full
 PER_INSTANCE = dict(track_id='track_ids', keypoint_std='keypoint_std')
 HYPOTHESES = dict(hypotheses='hypotheses', hypothesis_scores='hypothesis_scores')
 
@@ -78,11 +82,25 @@ def prepare_folder(path: str) -> None:
         ) from error
 
 
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Name the file in an error of writing it.
+
+    Raises:
+        OSError: What went wrong with ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f'cannot write {path}: {error.strerror or error}') from error
+
+
 class PredictionLog:
     """Predictions of a video on disk, a line a frame, complete up to the last line.
 
     The first line says what was run. :meth:`finish` turns the lines into mmpose's JSON (a list of
-    ``frame_id`` and ``instances``, here also ``frames_used``) and removes them.
+    ``frame_id`` and ``instances``, here also ``frames_used``, and ``run`` in the first entry) and
+    removes them.
 
     Args:
         path: The JSON file to end up with; the lines stand beside it in ``.jsonl``.
@@ -97,6 +115,7 @@ class PredictionLog:
     def __init__(self, path: str, run: dict, resume: bool = False) -> None:
         self.path = path
         self.lines_path = osp.splitext(path)[0] + '.jsonl'
+        self.run = run
         self.done = 0
         if resume and not osp.exists(self.lines_path) and osp.isfile(path):
             self._reopen(run)
@@ -110,9 +129,13 @@ class PredictionLog:
         """Take a finished file apart again, so that going on with it does nothing over."""
         with open(self.path, encoding='utf-8') as file:
             frames = json.load(file)
-        with open(self.lines_path, 'w', encoding='utf-8') as file:
-            for entry in (dict(format=FORMAT, run=run), *frames):
-                file.write(json.dumps(entry) + '\n')
+        before = frames[0].pop('run', None) if frames else run
+        part = self.lines_path + '.part'
+        with writing(self.lines_path):
+            with open(part, 'w', encoding='utf-8') as file:
+                for entry in (dict(format=FORMAT, run=before), *frames):
+                    file.write(json.dumps(entry) + '\n')
+            os.replace(part, self.lines_path)
 
     def _recover(self, run: dict) -> int:
         """Cut off what is incomplete; returns the number of frames that stay."""
@@ -136,9 +159,9 @@ class PredictionLog:
         return frames
 
     def _check(self, entry: dict, run: dict) -> None:
-        if entry.get('format') != FORMAT:
+        if entry.get('format') != FORMAT or not entry['run']:
             raise ValueError(
-                f'{self.lines_path} is not a log of predictions; remove it, or do not resume'
+                f'{self.lines_path} is not a log of this program; remove it, or do not resume'
             )
         before, now = entry['run'], json.loads(json.dumps(run))
         changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
@@ -181,6 +204,8 @@ class PredictionLog:
             with open(part, 'w', encoding='utf-8') as file:
                 file.write('[')
                 for index, entry in enumerate(self):
+                    if index == 0:
+                        entry['run'] = self.run
                     file.write((',\n  ' if index else '\n  ') + json.dumps(entry))
                 file.write('\n]\n')
             os.replace(part, self.path)
@@ -203,18 +228,24 @@ class PredictionLog:
 class VideoFile:
     """A video that is encoded in a thread of its own.
 
+    OpenCV does not say when a frame could not be written: room on the disk is watched meanwhile,
+    and the frames are counted at the end.
+
     Args:
-        path: File to write; its folder exists.
+        path: File to write; its folder exists. A container that OpenCV cannot write becomes .mp4.
         fps: Frames a second.
 
     Raises:
-        OSError: At the first frame: it cannot be written.
+        OSError: It cannot be written: at the first frame, or as soon as it is noticed.
     """
 
     def __init__(self, path: str, fps: float) -> None:
-        self.path = path
+        stem, suffix = osp.splitext(path)
+        self.path = path if suffix.lower() in CONTAINERS else stem + '.mp4'
         self.fps = fps
         self.size: tuple[int, int] | None = None
+        self.frames = 0
+        self._full = False
         self._writer: Any = None
         self._waiting: queue.Queue = queue.Queue(8)
         self._thread: threading.Thread | None = None
@@ -233,7 +264,10 @@ class VideoFile:
             self._thread.start()
         elif size != self.size:
             frame = self._fitted(frame)
+        if self._full:
+            raise OSError(f'cannot write video {self.path}: No space left on device; make room')
         self._waiting.put(frame)
+        self.frames += 1
 
     def _codec(self) -> str:
         return 'MJPG' if self.path.lower().endswith('.avi') else 'mp4v'
@@ -251,20 +285,35 @@ class VideoFile:
         return fitted
 
     def _work(self) -> None:
+        folder = osp.dirname(self.path) or '.'
         while True:
             frame = self._waiting.get()
             if frame is None:
                 return
-            self._writer.write(frame)
+            if not self._full:
+                self._writer.write(frame)
+                self._full = shutil.disk_usage(folder).free < LEAST_ROOM
 
     def close(self) -> None:
-        """Wait for the frames that are out, and complete the file."""
+        """Wait for the frames that are out, and complete the file.
+
+        Raises:
+            OSError: Not all frames can be read back.
+        """
         if self._writer is None:
             return
         self._waiting.put(None)
         self._thread.join()
         self._writer.release()
         self._writer = None
+        capture = cv2.VideoCapture(self.path)
+        found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+        if found < self.frames:
+            raise OSError(
+                f'video {self.path} is incomplete: {found} of {self.frames} frames can be read '
+                'back. The disk is full or the file was changed'
+            )
         print_log(
             f'the output video has been saved at {self.path}', logger='current', level=logging.INFO
         )

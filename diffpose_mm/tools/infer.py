@@ -15,7 +15,12 @@ from mmengine.config import DictAction
 
 from diffpose_mm.apis import DiffPoseInferencer, find_config
 from diffpose_mm.engine.launch import one_line_errors
-from diffpose_mm.visualization.video_figures import TrackHistory, contact_sheet, trajectories
+from diffpose_mm.visualization.video_figures import (
+    TrackHistory,
+    contact_sheet,
+    crop_to,
+    trajectories,
+)
 
 EXAMPLES = """
 examples:
@@ -122,8 +127,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     drawing.add_argument('--show', action='store_true', help='show the frames in a window')
     drawing.add_argument('--draw-bbox', action='store_true', help='draw the boxes')
     drawing.add_argument('--kpt-thr', type=float, default=0.3, help='least score (default: 0.3)')
-    drawing.add_argument('--radius', type=int, default=3, help='of a joint (default: 3)')
-    drawing.add_argument('--thickness', type=int, default=2, help='of a limb (default: 2)')
+    drawing.add_argument('--radius', type=int, help="of a joint (default: by the frame's size)")
+    drawing.add_argument('--thickness', type=int, help="of a limb (default: by the frame's size)")
     drawing.add_argument('--moments', type=int, default=12, help='on the sheet (default: 12)')
     parser.add_argument(
         '--traceback', action='store_true', help='show where in the code an error was raised'
@@ -229,7 +234,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         results.close()
         stopped = True
     seconds = time.perf_counter() - start
-    is_clip = inferencer.video_info['is_clip']
+    is_clip, fps = inferencer.video_info['is_clip'], inferencer.video_info['fps']
     files = [osp.join(args.out, 'predictions')]
     if not args.no_video and history.frames:
         files.append(pictures)
@@ -238,8 +243,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             moments = history.key_moments(args.moments)
             video = inferencer.video_info['output_file']
             drawn = frames_of_video(video, moments)
-            titles = [f'frame {i} {moments[i]}'.strip() for i in drawn]
-            drawn = list(drawn.values())
+            titles = [f'frame {i}, {i / fps:.2f} s {moments[i]}'.strip() for i in drawn]
+            extent = history.extent(drawn)
+            drawn = [crop_to(frame, extent) for frame in drawn.values()]
         else:
             titles = names[:: -(-len(names) // args.moments)]
             drawn = [cv2.imread(osp.join(pictures, name)) for name in titles]
@@ -250,7 +256,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         plot = osp.join(args.out, 'trajectories.png')
         meta = inferencer.model.dataset_meta['keypoint_id2name']
         joints = [meta[i] for i in range(len(meta))]
-        trajectories(plot, history.longest(3), joints, inferencer.video_info['fps'])
+        trajectories(plot, history.longest(3), joints, fps, kpt_thr=args.kpt_thr)
         files.append(plot)
     rate = history.frames / max(seconds, 1e-9)
     tracks = f' in {len(history)} tracks' if is_clip else ''

@@ -12,13 +12,15 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
     """Draw predicted poses, and under them their hypotheses and their spread.
 
     ``hypotheses`` (B, N, K, 2) become faint skeletons and ``keypoint_std`` (B, K, 2), both in image
-    pixels, ellipses of one standard deviation. Predictions without them look as mmpose draws them.
+    pixels, ellipses of one standard deviation; ``track_ids`` (B, ) stand at the heads. Predictions
+    without them look as mmpose draws them.
 
     Args:
         name: Of the instance.
         draw_hypotheses: Draw ``hypotheses`` where there are any. Defaults to True.
         draw_spread: Draw ``keypoint_std`` where there is any. Defaults to True.
         hypothesis_alpha: Opacity of one hypothesis. Defaults to 0.25.
+        draw_track_ids: Write ``track_ids`` where there are any. Defaults to True.
         spread_color: RGB of the ellipses.
         **kwargs: The arguments of :class:`PoseLocalVisualizer`.
     """
@@ -29,6 +31,7 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
         draw_hypotheses: bool = True,
         draw_spread: bool = True,
         hypothesis_alpha: float = 0.25,
+        draw_track_ids: bool = True,
         spread_color: tuple[int, int, int] = (255, 255, 0),
         **kwargs,
     ) -> None:
@@ -36,6 +39,7 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
         self.draw_hypotheses = draw_hypotheses
         self.draw_spread = draw_spread
         self.hypothesis_alpha = hypothesis_alpha
+        self.draw_track_ids = draw_track_ids
         self.spread_color = spread_color
 
     def _draw_instances_kpts(
@@ -61,13 +65,24 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
                 image = cv2.addWeighted(layer, alpha, image, 1 - alpha, 0)
         if self.draw_spread and 'keypoint_std' in instances:
             self._draw_ellipses(image, instances, kpt_thr)
-        return super()._draw_instances_kpts(image, instances, kpt_thr, show_kpt_idx, skeleton_style)
+        image = super()._draw_instances_kpts(
+            image, instances, kpt_thr, show_kpt_idx, skeleton_style
+        )
+        if self.draw_track_ids and 'track_ids' in instances:
+            image = np.ascontiguousarray(image)
+            self._draw_numbers(image, instances, kpt_thr)
+        return image
+
+    def _draw_instances_bbox(self, image: np.ndarray, instances: InstanceData) -> np.ndarray:
+        """As in the base class, which cannot draw the boxes of nobody."""
+        return super()._draw_instances_bbox(image, instances) if len(instances) else image
 
     def _draw_links(self, image: np.ndarray, points: np.ndarray, shown: np.ndarray) -> None:
         for index, (a, b) in enumerate(self.skeleton or ()):
             if shown[a] and shown[b] and np.isfinite(points[[a, b]]).all():
                 ends = points[[a, b]].round().astype(int).tolist()
-                cv2.line(image, *ends, self._link_color_of(index), 1, cv2.LINE_AA)
+                color, width = self._link_color_of(index), max(int(self.line_width) // 2, 1)
+                cv2.line(image, *ends, color, width, cv2.LINE_AA)
 
     def _link_color_of(self, index: int) -> tuple[int, ...]:
         colors: np.ndarray | None = self.link_color
@@ -92,6 +107,22 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
                 0,
                 360,
                 self.spread_color,
-                1,
+                max(int(self.line_width) // 2, 1),
                 cv2.LINE_AA,
             )
+
+    def _draw_numbers(self, image: np.ndarray, instances: InstanceData, kpt_thr: float) -> None:
+        width = int(self.line_width)
+        points = np.asarray(instances.keypoints, dtype=np.float32)
+        scores = np.asarray(instances.get('keypoint_scores', np.ones(points.shape[:2])))
+        for number, joints in zip(
+            instances.track_ids, (p[s >= kpt_thr] for p, s in zip(points, scores))
+        ):
+            if not len(joints) or not np.isfinite(joints).all():
+                continue
+            x, y = joints[joints[:, 1].argmin()].round().astype(int).tolist()
+            for color, thickness in (((0, 0, 0), width + 2), ((255, 255, 255), width)):
+                cv2.putText(
+                    image, str(int(number)), (x + 4 + width, y - 2 * width),
+                    cv2.FONT_HERSHEY_SIMPLEX, 0.3 + 0.12 * width, color, thickness, cv2.LINE_AA,
+                )  # fmt: skip

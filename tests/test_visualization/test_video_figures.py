@@ -4,7 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from diffpose_mm.visualization.video_figures import TrackHistory, contact_sheet, trajectories
+from diffpose_mm.visualization.video_figures import (
+    TrackHistory,
+    contact_sheet,
+    crop_to,
+    trajectories,
+)
 
 NAMES = ['nose', 'left_wrist', 'right_wrist']
 
@@ -14,10 +19,8 @@ def history_of(xs, track=0, std=None, history=None, start=0):
     for t, x in enumerate(xs):
         points = np.full((3, 2), float(x))
         spread = np.full((3, 2), 0.0 if std is None else std[t])
-        history.add(
-            start + t,
-            [dict(keypoints=points, keypoint_scores=[1] * 3, keypoint_std=spread, track_id=track)],
-        )
+        person = dict(keypoints=points, keypoint_scores=[1] * 3, keypoint_std=spread)
+        history.add(start + t, [dict(person, track_id=track, bbox=[[x, x, x + 9, x + 20]])])
     return history
 
 
@@ -41,10 +44,34 @@ def test_the_least_certain_frame_is_always_among_them():
     assert {0, 29} <= set(moments)
 
 
-@pytest.mark.parametrize('length', [0, 1, 2])
-def test_short_videos_have_moments_too(length):
-    moments = history_of(range(length)).key_moments(6)
+@pytest.mark.parametrize('length', [0, 1, 2, 5, 6])
+def test_short_videos_are_shown_whole(length):
+    """Broken if a jump in one frame takes the place of another."""
+    moments = history_of([0, 1, 1, 90, 91, 91][:length]).key_moments(6)
     assert list(moments) == list(range(max(length, 1)))
+
+
+def test_one_jump_leaves_room_for_the_rest():
+    moments = list(history_of([0] * 30 + [500] * 31).key_moments(7))
+    assert len(moments) == 7 and {0, 30, 60} <= set(moments)
+    assert max(np.diff(moments)) <= 20
+
+
+def test_the_sheet_looks_where_the_people_are():
+    """Broken if people in a corner of a large frame are too small to be seen, or are cut off."""
+    history = history_of([600, 610])
+    frame = np.zeros((720, 1280, 3), np.uint8)
+    frame[600:640, 600:619] = 255
+    extent = history.extent([0, 1, 7])
+    assert extent.tolist() == [600, 600, 619, 630]
+    part = crop_to(frame, extent)
+    assert part.shape[0] < 60 and abs(part.shape[1] / part.shape[0] - 16 / 9) < 0.1
+    assert (crop_to(frame, extent)[..., 0] > 0).sum() >= 19 * 30
+    # Across the border, as large as the frame, nobody.
+    assert crop_to(frame, np.array([-50, 700, 40, 800])).shape[0] > 20
+    assert crop_to(frame, np.array([0, 0, 1280, 700])) is frame
+    assert crop_to(frame, np.array([-9, -9, -1, -1])) is frame
+    assert crop_to(frame, history.extent([5])) is frame
 
 
 def test_the_longest_tracks_come_first():
@@ -53,14 +80,17 @@ def test_the_longest_tracks_come_first():
     (first, second) = history.longest(2)
     assert first[0] == 2 and second[0] == 1
     assert first[1].tolist() == list(range(5, 13)) and first[2].shape == (8, 3, 2)
+    assert first[4].shape == (8, 3)
 
 
 def test_pictures_are_written(tmp_path):
     frames = [np.full((60, 80, 3), 40 * i, np.uint8) for i in range(5)]
     path = str(tmp_path / 'sheet.png')
-    contact_sheet(path, frames, [f'frame {i}' for i in range(5)], columns=3, width=100)
+    contact_sheet(path, frames, [f'frame {i}' for i in range(5)], width=330)
     sheet = cv2.imread(path)
-    assert sheet.shape[1] == 3 * 106 + 6 and sheet.shape[0] > 2 * 75
+    assert sheet.shape[1] <= 330 and sheet.shape[0] > 2 * 75
+    # The last frame is the second of the second row of three.
+    assert sheet[sheet.shape[0] * 3 // 4, sheet.shape[1] // 2].tolist() == [160] * 3
     history = history_of([0, 5, 9, 30], std=[1, 2, 3, 4])
     history_of([4], history=history, start=8)
     path = str(tmp_path / 'plot.png')
