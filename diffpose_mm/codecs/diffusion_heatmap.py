@@ -79,12 +79,15 @@ class DiffusionHeatmap(BaseKeypointCodec):
                 f'input_size={self.input_size}, both (width, height); at stride 4 it is '
                 f'({w // 4}, {h // 4})'
             )
-        if not sigma > 0:
+        if not 0.1 <= sigma <= max(self.heatmap_size):
             raise ValueError(
-                f'DiffusionHeatmap: sigma={sigma} must be positive, in heatmap pixels (usual: 2)'
+                f'DiffusionHeatmap: sigma={sigma} must be at least 0.1 and no larger than the '
+                'heatmap, in heatmap pixels (usual: 2)'
             )
-        if not signal_scale > 0:
-            raise ValueError(f'DiffusionHeatmap: signal_scale={signal_scale} must be positive')
+        if not 0 < signal_scale < np.inf:
+            raise ValueError(
+                f'DiffusionHeatmap: signal_scale={signal_scale} must be positive and finite'
+            )
         if blur_kernel_size is None:
             blur_kernel_size = max(2 * round(2.5 * sigma) + 1, 3)
         if blur_kernel_size < 3 or blur_kernel_size % 2 == 0:
