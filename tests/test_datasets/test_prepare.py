@@ -1,0 +1,494 @@
+"""Official downloads of PoseTrack17, 18 and 21: converted, checked, trained and evaluated on."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from official_posetrack import (
+    NAME_OF_ID,
+    ORDER18,
+    SIZE,
+    WRITERS,
+    make_truth,
+    write_posetrack17,
+    write_posetrack18,
+)
+
+from diffpose_mm.datasets import PoseTrack17ClipDataset, PoseTrack18ClipDataset
+from diffpose_mm.datasets.prepare import FINDINGS, BrokenFileError, Report, prepare, read_video
+from diffpose_mm.datasets.transforms import LoadClip
+from diffpose_mm.evaluation import (
+    PoseTrackAP,
+    evaluate_poses,
+    load_ground_truth,
+    predicted_poses,
+    write_submission,
+)
+from diffpose_mm.evaluation.posetrack_protocol import JOINTS, TruePoses
+from diffpose_mm.tools.prepare_posetrack import main
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+SAMPLE = Path(__file__).parents[3] / 'shared/data/posetrack18_sample'
+
+
+def load(out, year, split='val'):
+    return json.loads((out / f'annotations/posetrack{year}_{split}.json').read_text())
+
+
+def persons_of(content):
+    """Frame number of each video, in order, with its persons: joints by name, head, box, track."""
+    found = []
+    for image in sorted(content['images'], key=lambda image: image['file_name']):
+        people = []
+        for ann in (a for a in content['annotations'] if a['image_id'] == image['id']):
+            triplets = np.reshape(ann['keypoints'], (17, 3))
+            joints = {n: t[:2].tolist() for n, t in zip(ORDER18, triplets) if t.any()}
+            assert all(t[2] == 1 for t in triplets if t.any())
+            assert ann['num_keypoints'] == len(joints)
+            people.append((joints, ann['bbox_head'], ann['track_id'], ann['bbox']))
+        found.append((image['is_labeled'], people, image['ignore_regions_x']))
+    return found
+
+
+@pytest.mark.parametrize('form', ['17 json', '17 mat', '18', '21'])
+def test_all_forms_hold_the_same_truth(form, tmp_path):
+    """Broken if a form is misread: joints, left and right, head boxes, regions, labels, tracks."""
+    truth = make_truth()
+    year = int(form[:2])
+    if year == 17:
+        write_posetrack17(tmp_path / 'src', truth, form=form[3:])
+    else:
+        write_posetrack18(tmp_path / 'src', truth, year=year)
+    report = prepare(year, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    assert not any(report.found.values())
+    frames = [frame for video in truth for frame in video]
+    found = persons_of(load(tmp_path / 'out', year))
+    for frame, (labelled, people, regions) in zip(frames, found, strict=True):
+        assert labelled is frame['labelled']
+        assert regions == ([[x for x, _ in frame['region']]] if frame['region'] else [])
+        for person, (joints, head, track, box) in zip(frame['people'], people, strict=True):
+            assert joints == person['joints'] and track == person['track']
+            x1, y1, x2, y2 = person['head']
+            assert head == [x1, y1, x2 - x1, y2 - y1]
+            points = np.array(list(joints.values()))
+            extent = np.ptp(points, axis=0)
+            np.testing.assert_allclose(box[2:], 1.3 * extent)
+            np.testing.assert_allclose(np.add(box[:2], np.divide(box[2:], 2)),
+                                       points.min(0) + extent / 2)  # fmt: skip
+    facts = report.facts['val']
+    assert facts['frames'] == 14 and facts['labelled_frames'] == 8 and facts['persons'] == 16
+    assert facts['keypoints'] == sum(len(p['joints']) for f in frames for p in f['people'])
+
+
+def test_joints_of_posetrack17_keep_their_side(tmp_path):
+    """Broken if left and right, or neck and nose, change places against mmpose's PoseTrack18."""
+    truth = make_truth(videos=1, persons=1)
+    joints = {name: [40 + 5 * i, 20 + 3 * i] for i, name in NAME_OF_ID.items()}
+    for frame in truth[0]:
+        for person in frame['people']:
+            person['joints'] = joints
+    write_posetrack17(tmp_path / 'src', truth)
+    prepare(17, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    dataset = PoseTrack17ClipDataset(
+        ann_file='annotations/posetrack17_val.json', data_root=str(tmp_path / 'out'), test_mode=True
+    )
+    names = dataset.metainfo['keypoint_id2name']
+    info = dataset.get_data_info(0)
+    for place, (x, y) in enumerate(info['keypoints'][0].tolist()):
+        if names[place].endswith('ear'):
+            assert (x, y, info['keypoints_visible'][0, place]) == (0, 0, 0)
+        else:
+            assert [x, y] == joints[names[place]], names[place]
+    # The official table of poseval, with which the metric works, is a third witness.
+    assert list(NAME_OF_ID.values()) == list(JOINTS)
+
+
+def true_poses(truth):
+    """The truth as the metric's arrays, made here without any file."""
+    frames = [frame for video in truth for frame in video]
+    people = [(i, person) for i, frame in enumerate(frames) for person in frame['people']]
+    names = NAME_OF_ID.values()
+    points = np.array([[p['joints'].get(n, (0, 0)) for n in names] for _, p in people])
+    corners = np.array([p['head'] for _, p in people], dtype=float)
+    return TruePoses(
+        frame=np.array([i for i, _ in people]),
+        points=points.astype(float),
+        present=np.array([[n in p['joints'] for n in names] for _, p in people]),
+        head_size=0.6 * np.hypot(*(corners[:, 2:] - corners[:, :2]).T),
+        ignore_regions=[[np.array(f['region'], float)] if f['region'] else [] for f in frames],
+    )
+
+
+@pytest.mark.parametrize('year', [17, 18, 21])
+def test_a_download_trains_and_evaluates(year, tmp_path):
+    """The config's data sets on a converted download: clips of the frames on disk, unlabelled ones
+    among them; the metric gives 100 for the truth, and for errors what it gives on the official
+    files themselves (for 2017, whose form it does not read, on the truth as arrays)."""
+    truth = make_truth(seed=year)
+    files = WRITERS[year](tmp_path / 'src', truth, ('train', 'val'))
+    prepare(year, tmp_path / 'src', tmp_path / 'out')
+    cfg = Config.fromfile(CONFIGS / f'diffpose_posetrack{year}.py')
+    assert cfg.dataset_type == f'PoseTrack{year}ClipDataset'
+    common = dict(data_root=str(tmp_path / 'out'), pipeline=[], _scope_='mmpose')
+    from mmpose.registry import DATASETS
+
+    train = DATASETS.build({**cfg.train_dataloader.dataset, **common})
+    test = DATASETS.build({**cfg.test_dataloader.dataset, **common, 'bbox_file': None})
+    assert len(train) == len(test) == 16
+
+    first = test.get_data_info(0)  # the first labelled frame, number 2 of a video from 0
+    clip = LoadClip()(first)
+    assert [int(frame.mean().round()) for frame in clip['img']] == [10, 30, 50, 70, 90]
+    assert not any(clip['clip_replicated'])
+
+    metric = PoseTrackAP(
+        ann_file=str(tmp_path / f'out/annotations/posetrack{year}_val.json'), nms_mode='none'
+    )
+    metric.dataset_meta = test.metainfo
+    rng = np.random.default_rng(year)
+    for spread in (0, 6):
+        poses = {}
+        for i in range(len(test)):
+            info = test.get_data_info(i)
+            keypoints = info['keypoints'] + rng.normal(0, spread, (1, 17, 2))
+            scores = info['keypoints_visible'] * rng.uniform(0.3, 1, (1, 17)).round(2)
+            keypoints[scores == 0] = 0
+            metric.process(None, [dict(id=i, img_id=info['img_id'], pred_instances=dict(
+                keypoints=keypoints, keypoint_scores=scores))])  # fmt: skip
+            poses.setdefault(info['img_id'], []).append(
+                dict(keypoints=keypoints[0], keypoint_scores=scores[0])
+            )
+        result = metric.evaluate(len(test))
+        ground_truth = load_ground_truth(tmp_path / f'out/annotations/posetrack{year}_val.json')
+        if year == 17:
+            official = true_poses(truth)
+        else:
+            ground_truth = load_ground_truth(files[-1].parent)
+            official = ground_truth.poses
+        direct = evaluate_poses(official, predicted_poses(poses, ground_truth, ORDER18))['all']
+        assert result['posetrack/AP'] == direct.mean
+        for group, ap in direct.groups.items():
+            assert result[f'posetrack/{group} AP'] == ap
+        assert (result['posetrack/AP'] == 100) == (spread == 0)
+        assert result['posetrack/AP'] > 20
+
+
+def test_submissions_are_named_as_the_official_files(tmp_path):
+    """Official evaluation pairs files by name, and those of PoseTrack17 are not the folders'."""
+    files = write_posetrack17(tmp_path / 'src', make_truth())
+    prepare(17, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    ground_truth = load_ground_truth(tmp_path / 'out/annotations/posetrack17_val.json')
+    written = write_submission(tmp_path / 'submission', {}, ground_truth)
+    assert [path.name for path in written] == [path.name for path in files]
+
+
+def test_frames_named_otherwise_get_numbered_links(tmp_path):
+    """PoseTrack17 has videos that begin late, leave out numbers, and have names that do not end in
+    a number: their neighbours are still those of their time."""
+    names = ['00000058.jpg', '00000059_crop.jpg', '00000060.jpg', '00000062_crop.jpg',
+             '00000063.jpg', '00000064.jpg', '00000065.jpg']  # fmt: skip
+    write_posetrack17(tmp_path / 'src', make_truth(videos=1), names=names)
+    report = prepare(17, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    assert {kind for kind, places in report.found.items() if places} == {'frame numbers jump'}
+    dataset = PoseTrack17ClipDataset(
+        ann_file='annotations/posetrack17_val.json', data_root=str(tmp_path / 'out'), test_mode=True
+    )
+    first = dataset.get_data_info(0)  # the third frame is the first that is labelled
+    assert [Path(p).name for p in first['clip_paths']] == [f'{n:08d}.jpg' for n in range(58, 63)]
+    assert not any(first['clip_replicated'])
+    assert [f.mean().round() for f in LoadClip()(first)['img']][:3] == [10, 30, 50]
+    originals = [i.get('original_file_name') for i in load(tmp_path / 'out', 17)['images']]
+    assert [Path(name).name for name in originals] == names
+
+    # Without links the names stay, and those that the data set cannot read are told.
+    report = prepare(17, tmp_path / 'src', tmp_path / 'bare', splits=['val'], link=False)
+    assert len(report.found['frame name without a number']) == 2 and report.needs_a_hand
+    assert not (tmp_path / 'bare/images').exists()
+
+
+def edit(file, change):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+FAULTS = {
+    'keyframe missing or unreadable': lambda root, c: (root / c['images'][3]['file_name']).unlink(),
+    'neighbour missing or unreadable': lambda root, c: (
+        root / c['images'][0]['file_name']
+    ).write_bytes(b''),
+    'image of another size': lambda root, c: c['images'][2].update(width=SIZE[0], height=80),
+    'ignore region malformed': lambda root, c: c['images'][2].update(ignore_regions_x=[[1, 2]]),
+    'annotation of an unlisted image': lambda root, c: c['annotations'][0].update(image_id=5),
+    'joint not finite': lambda root, c: c['annotations'][0]['keypoints'].__setitem__(
+        0, float('nan')
+    ),
+    'frame count': lambda root, c: [i.update(nframes=9) for i in c['images']],
+    'frame numbers jump': lambda root, c: c['images'].pop(1),
+    'video without a labelled frame': lambda root, c: [
+        i.update(is_labeled=False) for i in c['images']
+    ],
+    'duplicate annotation id': lambda root, c: c['annotations'][1].update(
+        id=c['annotations'][0]['id']
+    ),
+    'duplicate track id': lambda root, c: c['annotations'][1].update(track_id=0),
+    'person on an unlabelled frame': lambda root, c: c['images'][3].update(is_labeled=False),
+    'person without keypoints': lambda root, c: c['annotations'][0].update(keypoints=[]),
+    'person without a head box': lambda root, c: c['annotations'][0].pop('bbox_head'),
+    'box without area': lambda root, c: c['annotations'][0].update(bbox=[3, 4, 0, 9]),
+    'box outside the image': lambda root, c: c['annotations'][0].update(bbox=[160, 4, 9, 9]),
+    'joint outside the image': lambda root, c: c['annotations'][0]['keypoints'].__setitem__(
+        slice(0, 3), [-1, 5, 1]
+    ),
+}
+ALSO = {
+    'keyframe missing or unreadable': {'frame count'},
+    'image of another size': {'joint outside the image'},
+    'frame numbers jump': {'frame count'},
+    'video without a labelled frame': {'person on an unlabelled frame'},
+}
+
+
+@pytest.mark.parametrize('kind', FAULTS)
+def test_each_fault_is_found_named_and_survivable(kind, tmp_path):
+    """A fault that is not counted, or stops the files from being read, would show in training."""
+    file = write_posetrack18(tmp_path / 'src', make_truth())[0]
+    edit(file, lambda content: FAULTS[kind](tmp_path / 'src', content))
+    report = prepare(18, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    found = {k for k, places in report.found.items() if places}
+    assert found == {kind} | ALSO.get(kind, set())
+    assert all('000000' in place for place in report.found[kind])
+    assert report.needs_a_hand == FINDINGS[kind][0]
+    assert kind in report.text() and report.found[kind][0] in report.text()
+    told = json.loads((tmp_path / 'out/prepare_report.json').read_text())
+    assert told['findings'][kind]['places'] == report.found[kind]
+
+    path = tmp_path / 'out/annotations/posetrack18_val.json'
+    dataset = PoseTrack18ClipDataset(ann_file=str(path), data_root=str(tmp_path / 'out'))
+    assert len(dataset) >= 8
+    load_ground_truth(path)
+    ids = [ann['id'] for ann in load(tmp_path / 'out', 18)['annotations']]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    'kind, point',
+    [
+        ('unknown joint', dict(id=[15], x=[1], y=[2])),
+        ('joint twice', dict(id=[13], x=[1], y=[2])),
+        ('joint not finite', dict(id=[13], x=['nan'], y=[2])),
+    ],
+)
+def test_faults_of_joints_of_posetrack17(kind, point, tmp_path):
+    """A joint with a number or place that is none would land on another joint."""
+    truth = make_truth(videos=1)
+    (file,) = write_posetrack17(tmp_path / 'src', truth)
+
+    def change(content):
+        points = content['annolist'][2]['annorect'][0]['annopoints'][0]['point']
+        if kind == 'joint not finite':
+            points[:] = [p for p in points if p['id'] != [13]]
+        points.append(point)
+
+    edit(file, change)
+    report = prepare(17, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    assert {k for k, places in report.found.items() if places} == {kind}
+    keypoints = load(tmp_path / 'out', 17)['annotations'][0]['keypoints']
+    nose = truth[0][2]['people'][0]['joints']['nose']
+    assert keypoints[:3] == ([0, 0, 0] if kind == 'joint not finite' else [*nose, 1])
+
+
+def test_hidden_joints_of_posetrack17_are_annotated_and_flagged(tmp_path):
+    """is_visible 0 is a hard joint, not a missing one: the official evaluation counts it."""
+    (file,) = write_posetrack17(tmp_path / 'src', make_truth(videos=1))
+
+    def change(content):
+        points = content['annolist'][2]['annorect'][0]['annopoints'][0]['point']
+        next(p for p in points if p['id'] == [13])['is_visible'] = [0]
+
+    edit(file, change)
+    prepare(17, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    first, second = load(tmp_path / 'out', 17)['annotations'][:2]
+    assert first['keypoints'][2] == 1 and first['occluded'] == [1] + 16 * [0]
+    assert 'occluded' not in second
+
+
+def test_boxes_alone_on_unlabelled_frames_of_posetrack21_do_not_count(tmp_path):
+    """PoseTrack21 evaluates labelled frames only; a box would make the frame count here."""
+    file = write_posetrack18(tmp_path / 'src', make_truth(videos=1), year=21)[0]
+
+    def change(content):
+        box = dict(bbox=[1, 2, 3, 4], category_id=1, track_id=7, person_id=9)
+        for number, index in enumerate((0, 2)):  # not labelled, labelled
+            image_id = content['images'][index]['id']
+            content['annotations'].append(dict(box, id=number, image_id=image_id))
+
+    edit(file, change)
+    report = prepare(21, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    assert len(report.found['person on an unlabelled frame']) == 1
+    content = load(tmp_path / 'out', 21)
+    assert [ann['id'] for ann in content['annotations'] if not ann['num_keypoints']] == [1]
+    assert content['annotations'][0]['person_id'] == 1024
+    load_ground_truth(tmp_path / 'out/annotations/posetrack21_val.json')
+
+
+BROKEN = {
+    'no json': (lambda c: None, 'cannot be read as JSON'),
+    'a list': (lambda c: [c], 'holds a list'),
+    'no images': (lambda c: c.pop('images'), '"images" is missing'),
+    'no categories': (lambda c: c.update(categories=[]), r'categories\[0\]\["keypoints"\]'),
+    'COCO': (
+        lambda c: c['categories'][0]['keypoints'].__setitem__(1, 'left_eye'),
+        'lacks head_bottom',
+    ),
+    'id': (lambda c: c['images'][1].update(id='7'), r'images\[1\]\["id"\] is \'7\''),
+    'id twice': (lambda c: c['images'][1].update(id=c['images'][0]['id']), '"id" twice'),
+    'no file name': (lambda c: c['images'][1].pop('file_name'), r'images\[1\]\["file_name"\]'),
+    'path out': (lambda c: c['images'][1].update(file_name='../a/1.jpg'), r'\.\./a/1\.jpg'),
+    'no folder': (lambda c: c['images'][1].update(file_name='1.jpg'), 'has to be a path like'),
+    'keypoints': (
+        lambda c: c['annotations'][2].update(keypoints=[1, 2, 3]),
+        r'annotations\[2\]\["keypoints"\] has 3 values',
+    ),
+    'text': (lambda c: c['annotations'][2]['keypoints'].__setitem__(4, 'x'), "is 'x'"),
+    'box': (lambda c: c['annotations'][2].update(bbox=[1, 2]), r'\["bbox"\] has 2 values'),
+    'huge': (lambda c: c['annotations'][2].update(bbox=[1, 2, 10**400, 3]), 'too large'),
+    'PoseTrack17': (lambda c: c.update(annolist=[]), 'is --year right'),
+}
+
+
+@pytest.mark.parametrize('fault', BROKEN)
+def test_a_broken_file_is_named_with_its_field(fault, tmp_path):
+    """A file that cannot be read must not vanish in 500 others, nor end the work on them."""
+    change, message = BROKEN[fault]
+    file = write_posetrack18(tmp_path, make_truth(videos=1))[0]
+    content = json.loads(file.read_text())
+    changed = change(content)
+    file.write_text('{"images": [' if fault == 'no json' else json.dumps(
+        changed if fault == 'a list' else content))  # fmt: skip
+    with pytest.raises(BrokenFileError, match=message) as error:
+        read_video(file, 18, 1, Report())
+    assert str(error.value).startswith(f'{file.name}: ')
+
+
+def test_a_broken_file_keeps_its_split_from_being_written(tmp_path, capsys):
+    """Half a validation set would give a number that looks like a result."""
+    src, out = tmp_path / 'src', tmp_path / 'out'
+    files = write_posetrack18(src, make_truth(), ('train', 'val'))
+    arguments = ['--year', '18', '--src', str(src), '--out', str(out)]
+    main(arguments)
+    before = (out / 'annotations/posetrack18_val.json').read_bytes()
+    good = files[-1].read_bytes()
+    files[-1].write_bytes(good[:1000])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 1
+    told = capsys.readouterr().out
+    assert 'broken file: 1' in told and f'val/{files[-1].name}' in told
+    assert 'posetrack18_train.json;' in told and 'posetrack18_val.json' not in told
+    assert (out / 'annotations/posetrack18_val.json').read_bytes() == before
+
+    with pytest.raises(SystemExit):
+        main([*arguments, '--skip-broken'])
+    assert {i['video'] for i in load(out, 18)['images']} == {files[-2].stem}
+    files[-1].write_bytes(good)
+    main(arguments)
+    assert (out / 'annotations/posetrack18_val.json').read_bytes() == before
+
+
+def test_an_image_id_of_two_videos_breaks_the_second(tmp_path):
+    """The metric and the data set tell frames apart by their ids."""
+    files = write_posetrack18(tmp_path / 'src', make_truth())
+    shutil.copy(files[0], files[0].with_name('999999_copy.json'))
+    report = prepare(18, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    (place,) = report.found['broken file']
+    assert '999999_copy' in place and files[0].stem in place
+    assert report.written == []
+
+
+def tree(root):
+    return {
+        str(path.relative_to(root)): (
+            os.readlink(path) if path.is_symlink() else path.stat().st_mtime_ns,
+            b'' if path.is_dir() else hashlib.sha256(path.read_bytes()).digest(),
+        )
+        for path in sorted(root.rglob('*'))
+    }
+
+
+@pytest.mark.parametrize('year', [17, 21])
+def test_the_download_is_only_read_and_a_rerun_gives_the_same_bytes(year, tmp_path):
+    src, out = tmp_path / 'src', tmp_path / 'out'
+    WRITERS[year](src, make_truth(), ('train', 'val'))
+    before = tree(src)
+    prepare(year, src, out)
+    first = {name: value[1] for name, value in tree(out).items()}
+    assert {f'annotations/posetrack{year}_{s}.json' for s in ('train', 'val')} <= set(first)
+    prepare(year, src, out)
+    assert {name: value[1] for name, value in tree(out).items()} == first
+    assert tree(src) == before
+    assert not [name for name in first if name.endswith('.part')]
+
+
+def test_links_go_where_the_images_are_and_replace_nothing(tmp_path):
+    src, out = tmp_path / 'src', tmp_path / 'out'
+    write_posetrack18(src, make_truth(videos=1))
+    moved = tmp_path / 'elsewhere'
+    moved.mkdir()
+    (src / 'images').rename(moved / 'images')
+    report = prepare(18, src, out, splits=['val'])
+    assert report.needs_a_hand and report.found['images not found']
+    assert not report.found['keyframe missing or unreadable']
+    for given in (moved, moved / 'images'):
+        assert not prepare(18, src, out, images=given, splits=['val']).needs_a_hand
+    link = out / 'images/val/000000_mpii_test'
+    assert link.resolve() == (moved / 'images/val/000000_mpii_test').resolve()
+    link.unlink()
+    link.mkdir()
+    with pytest.raises(ValueError, match='exists and is no link'):
+        prepare(18, src, out, images=moved, splits=['val'])
+
+
+def test_wrong_folders_are_one_line(tmp_path):
+    """The user mends these: no traceback."""
+    write_posetrack18(tmp_path / 'src', make_truth(videos=1))
+    for arguments, message in (
+        (['--src', 'nowhere', '--out', 'out'], '--src nowhere is no folder'),
+        (['--src', str(tmp_path / 'src'), '--out', 'out'], 'split "train"'),
+        (['--src', str(tmp_path / 'src'), '--out', str(tmp_path / 'src/out')], 'lies in --src'),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main(['--year', '18', *arguments])
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason='no sample of PoseTrack18')
+def test_real_posetrack18_keeps_its_truth(tmp_path):
+    """Three real files: the metric reads the same from the converted file as from themselves; and
+    their boxes are what PoseTrack17's are made like, 1.3 times the extent of the joints."""
+    prepare(18, SAMPLE, tmp_path, splits=['val'])
+    ours = load_ground_truth(tmp_path / 'annotations/posetrack18_val.json')
+    theirs = load_ground_truth(SAMPLE / 'annotations/val')
+    assert list(ours.videos) == list(theirs.videos)
+    for name in ('frame', 'points', 'present', 'head_size'):
+        np.testing.assert_array_equal(getattr(ours.poses, name), getattr(theirs.poses, name))
+    for a, b in zip(ours.poses.ignore_regions, theirs.poses.ignore_regions, strict=True):
+        np.testing.assert_equal(a, b)
+    annotations = load(tmp_path, 18)['annotations']
+    assert len(annotations) == 14
+    for ann in annotations:
+        triplets = np.reshape(ann['keypoints'], (17, 3))
+        points = triplets[triplets.any(1), :2]
+        low, high = points.min(0), points.max(0)
+        box = [*(low - 0.15 * (high - low)), *(1.3 * (high - low))]
+        np.testing.assert_allclose(ann['bbox'], box, atol=1e-6)
+    dataset = PoseTrack18ClipDataset(
+        ann_file='annotations/posetrack18_val.json', data_root=str(tmp_path), test_mode=True
+    )
+    assert len(dataset) == 14
+    assert LoadClip()(dataset.get_data_info(0))['img'][2].shape == (1080, 1920, 3)
