@@ -127,9 +127,15 @@ class PredictionLog:
 
     def _reopen(self, run: dict) -> None:
         """Take a finished file apart again, so that going on with it does nothing over."""
-        with open(self.path, encoding='utf-8') as file:
-            frames = json.load(file)
+        try:
+            with open(self.path, encoding='utf-8') as file:
+                frames = json.load(file)
+        except ValueError:
+            frames = None
+        if not isinstance(frames, list) or not all(isinstance(entry, dict) for entry in frames):
+            raise ValueError(self._foreign(self.path))
         before = frames[0].pop('run', None) if frames else run
+        self._check(dict(format=FORMAT, run=before), run, self.path)
         part = self.lines_path + '.part'
         with writing(self.lines_path):
             with open(part, 'w', encoding='utf-8') as file:
@@ -142,15 +148,15 @@ class PredictionLog:
         end = frames = 0
         with open(self.lines_path, 'rb') as file:
             for number, line in enumerate(file):
+                if not line.endswith(b'\n'):
+                    break
                 try:
-                    entry = json.loads(line) if line.endswith(b'\n') else None
+                    entry = json.loads(line)
                 except ValueError:
                     entry = None
-                if entry is None:
-                    break
                 if number == 0:
-                    self._check(entry, run)
-                elif entry.get('frame_id') != frames:
+                    self._check(entry, run, self.lines_path)
+                elif not isinstance(entry, dict) or entry.get('frame_id') != frames:
                     break
                 else:
                     frames += 1
@@ -158,17 +164,20 @@ class PredictionLog:
         os.truncate(self.lines_path, end)
         return frames
 
-    def _check(self, entry: dict, run: dict) -> None:
-        if entry.get('format') != FORMAT or not entry['run']:
-            raise ValueError(
-                f'{self.lines_path} is not a log of this program; remove it, or do not resume'
-            )
+    @staticmethod
+    def _foreign(path: str) -> str:
+        return f'{path} is not a log of this program; remove it, or do not resume'
+
+    def _check(self, entry: Any, run: dict, path: str) -> None:
+        known = isinstance(entry, dict) and entry.get('format') == FORMAT
+        if not known or not isinstance(entry.get('run'), dict) or not entry['run']:
+            raise ValueError(self._foreign(path))
         before, now = entry['run'], json.loads(json.dumps(run))
         changed = [k for k in sorted({*before, *now}) if before.get(k) != now.get(k)]
         if changed:
             what = ', '.join(f'{k}: {before.get(k)!r} then, {now.get(k)!r} now' for k in changed)
             raise ValueError(
-                f'{self.lines_path} is of another run ({what}): resume with the same arguments, or '
+                f'{path} is of another run ({what}): resume with the same arguments, or '
                 'without resume to start over'
             )
 
