@@ -117,9 +117,26 @@ def test_bad_options(options, message, trained, tiny_posetrack, tmp_path):
     assert message in message_of(CONFIG, trained / 'epoch_1.pth', **common)
 
 
+def test_broken_keyframes_are_named_before_anything_runs(trained, tiny_posetrack, tmp_path):
+    """Broken if a metric leaves them out, or if they are told one a run."""
+    root = tmp_path / 'data'
+    shutil.copytree(tiny_posetrack, root)
+    lost, cut = sorted(root.glob('images/val/*/000001.jpg'))
+    lost.unlink()
+    cut.write_bytes(cut.read_bytes()[:-2])
+    text = message_of(CONFIG, trained / 'epoch_1.pth', data_root=root, work_dir=tmp_path)
+    assert text.startswith('error: 2 keyframes cannot be read'), text
+    assert f'{lost} does not exist' in text and f'{cut} is a truncated JPEG' in text
+    (named,) = tmp_path.glob('*/frames_test.txt')
+    assert [line.split('\t')[0] for line in named.read_text().splitlines()] == ['broken', 'missing']
+
+
 @pytest.mark.parametrize('workers', [0, 1])
-def test_missing_keyframe_is_named(workers, trained, tiny_posetrack, tmp_path):
-    """A keyframe cannot be replaced; the one that is missing is named, whichever process reads."""
+def test_a_keyframe_that_is_lost_during_the_test_is_named(
+    workers, trained, tiny_posetrack, tmp_path, monkeypatch
+):
+    """Whichever process reads it; without the check before, this is the last guard."""
+    monkeypatch.setattr('diffpose_mm.engine.loops.broken_keyframes', lambda dataset: [])
     root = tmp_path / 'data'
     shutil.copytree(tiny_posetrack, root)
     lost = sorted(root.glob('images/val/*/000001.jpg'))[0]
