@@ -19,7 +19,7 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
         name: Of the instance.
         draw_hypotheses: Draw ``hypotheses`` where there are any. Defaults to True.
         draw_spread: Draw ``keypoint_std`` where there is any. Defaults to True.
-        hypothesis_alpha: Opacity of one hypothesis. Defaults to 0.25.
+        hypothesis_alpha: Opacity of one hypothesis. Defaults to 0.4.
         draw_track_ids: Write ``track_ids`` where there are any. Defaults to True.
         spread_color: RGB of the ellipses.
         **kwargs: The arguments of :class:`PoseLocalVisualizer`.
@@ -30,7 +30,7 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
         name: str = 'visualizer',
         draw_hypotheses: bool = True,
         draw_spread: bool = True,
-        hypothesis_alpha: float = 0.25,
+        hypothesis_alpha: float = 0.4,
         draw_track_ids: bool = True,
         spread_color: tuple[int, int, int] = (255, 255, 0),
         **kwargs,
@@ -81,7 +81,7 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
         for index, (a, b) in enumerate(self.skeleton or ()):
             if shown[a] and shown[b] and np.isfinite(points[[a, b]]).all():
                 ends = points[[a, b]].round().astype(int).tolist()
-                color, width = self._link_color_of(index), max(int(self.line_width) // 2, 1)
+                color, width = self._link_color_of(index), (int(self.line_width) + 1) // 2
                 cv2.line(image, *ends, color, width, cv2.LINE_AA)
 
     def _link_color_of(self, index: int) -> tuple[int, ...]:

@@ -4,22 +4,28 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .figures import save_figure
 
+STYLES = {
+    'mean of the heatmaps': 'o-',
+    'consensus': 's--',
+    'best of N': '^:',
+}
 PANELS = {
-    'AP': ('AP mean', 'AP consensus'),
-    'AP on occluded joints': ('AP occl. mean', 'AP occl. consensus'),
-    'best-of-N PCK, %': ('best-of-N PCK', None),
-    'pairs counted double, %': ('mean double', 'consensus double'),
-    'left-right swaps, %': ('mean swap', 'consensus swap'),
-    'Spearman, spread with error': ('Spearman', None),
+    'AP': ('AP mean', 'AP consensus', None),
+    'AP on occluded joints': ('AP occl. mean', 'AP occl. consensus', None),
+    'PCK, %': ('mean PCK', None, 'best-of-N PCK'),
+    'pairs counted double, %': ('mean double', 'consensus double', None),
+    'left-right swaps, %': ('mean swap', 'consensus swap', None),
+    'Spearman, spread with error': ('Spearman', None, None),
 }
 COLORS = ('#20406a', '#c04030', '#e0a020', '#3a8a50', '#8050a0')
 
 
 def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
-    """Draw measures over S, a line for each N: solid for the mean, dashed for the consensus.
+    """Draw measures over S, a color for each N, a style for what is made of the hypotheses.
 
     Args:
         path: File to write.
@@ -31,13 +37,14 @@ def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(3.7 * columns, 2.7 * lines + 0.4), dpi=100, layout='constrained')
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
-    numbers = sorted({row['N'] for row in rows})
-    steps = sorted({row['S'] for row in rows})
+    steps, numbers = (sorted({row[key] for row in rows}) for key in 'SN')
+    colors = {number: COLORS[i % len(COLORS)] for i, number in enumerate(numbers)}
     for ax, (title, names) in zip(axes, panels.items()):
-        for number, color in zip(numbers, COLORS * len(numbers)):
-            for name, style in zip(names, ('o-', 's--')):
+        for number, color in colors.items():
+            for name, style in zip(names, STYLES.values()):
                 found = [r for r in rows if r['N'] == number and name in r]
-                if found and not (number == 1 and style == 's--'):
+                # Of a single hypothesis all three are the same.
+                if found and (number > 1 or name == names[0]):
                     places = [steps.index(r['S']) for r in found]
                     values = [r[name] for r in found]
                     ax.plot(places, values, style, color=color, markersize=4, linewidth=1.4)
@@ -47,13 +54,14 @@ def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
     for ax in axes[len(panels) :]:
         ax.set_axis_off()
     figure.supxlabel('denoising steps S', fontsize=10)
+    legend = [(f'N = {number}', '-', color) for number, color in colors.items()]
+    legend += [(label, style, '#606060') for label, style in STYLES.items()]
     handles = [
-        axes[0].plot([], [], 'o-', color=color, label=f'N = {number}')[0]
-        for number, color in zip(numbers, COLORS * len(numbers))
-    ]
-    handles += [
-        axes[0].plot([], [], style, color='#606060', label=label)[0]
-        for style, label in (('o-', 'mean of heatmaps'), ('s--', 'consensus'))
+        Line2D(
+            [], [], linestyle=style[-2:].lstrip('os^'), marker=style[0].strip('-'), markersize=4,
+            color=color, label=label,
+        )
+        for label, style, color in legend
     ]
     figure.legend(handles=handles, loc='outside upper center', ncols=len(handles), fontsize=9)
     save_figure(figure, path)
@@ -91,10 +99,9 @@ def reliability_plot(
         ax.set_yscale('log')
         ax.set_title(title, fontsize=10)
         ax.grid(alpha=0.3, which='both', linewidth=0.5)
-    axes[0].set_ylabel('error, % of the size of the person', fontsize=9)
+    axes[0].set_ylabel('error, % of the size of a person', fontsize=9)
     figure.supxlabel(
-        f'spread of a joint over N = {number} hypotheses, % of the size of the person '
-        '(band: quartiles of the error)',
+        f'spread over N = {number} hypotheses, % of the size (band: quartiles of the error)',
         fontsize=9,
     )
     handles, labels = axes[0].get_legend_handles_labels()

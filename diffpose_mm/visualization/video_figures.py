@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 SHOWN_JOINTS = ('nose', 'left_wrist', 'right_wrist', 'left_ankle', 'right_ankle')
@@ -220,6 +221,8 @@ def trajectories(
     for ax in axes[-1]:
         ax.set_xlabel('time (s)')
     handles, labels = axes[0, 0].get_legend_handles_labels()
+    handles.append(Line2D([], [], color='0.5', linestyle=':', linewidth=1))
+    labels.append(f'score below {kpt_thr:g}')
     if spread:
         handles.append(Patch(color='0.5', alpha=0.3, linewidth=0))
         labels.append('one standard deviation')

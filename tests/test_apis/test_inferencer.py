@@ -1,8 +1,16 @@
 """DiffPoseInferencer: what MMPoseInferencer does, and what it does not."""
 
 import json
+import os
 import os.path as osp
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 
 import cv2
 import numpy as np
@@ -14,7 +22,8 @@ from mmengine.structures import InstanceData
 from mmengine.utils import get_installed_path
 from mmpose.apis import MMPoseInferencer
 
-from diffpose_mm.apis import DiffPoseInferencer, frames
+from diffpose_mm.apis import DiffPoseInferencer, frames, results
+from diffpose_mm.apis import inferencer as inference
 from diffpose_mm.apis.people import PersonDetector
 from diffpose_mm.engine.checkpoint import CheckpointError
 
@@ -502,6 +511,81 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_runs(inferencer
         next(inferencer(video, out_dir=str(tmp_path / 'file' / 'out')))
 
 
+@pytest.fixture
+def nobody():
+    """An empty folder of everyone's, in which this process may not write for the time of a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        user = os.geteuid()
+        if user == 0:  # whom modes do not stop
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            os.seteuid(user)
+            os.chmod(folder, 0o755)
+
+
+def test_a_folder_without_permission_is_told_before_anything_runs(inferencer, nobody):
+    for folder in (nobody, osp.join(nobody, 'new')):
+        with pytest.raises(OSError, match=f'output folder {folder}.*: Permission denied; give'):
+            next(inferencer(moving_frames(2), as_clip=True, out_dir=folder))
+
+
+@pytest.fixture
+def short_files():
+    """Gives a function after which no file can grow beyond some bytes: writes fail for real."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize('name', ['walk.avi', 'walk.mp4'])
+def test_a_video_that_could_not_be_written_whole_is_told(inferencer, tmp_path, short_files, name):
+    """OpenCV says nothing, so the frames are counted. The predictions are complete."""
+    path = write_video(tmp_path / name, moving_frames(7, width=320, height=240))
+    short_files(os.path.getsize(path) // 2)
+    with pytest.raises(OSError, match=f'{name} is incomplete: [0-6] of 7 frames.*disk is full'):
+        list(inferencer(path, out_dir=str(tmp_path)))
+    assert len(read_json(tmp_path / 'predictions' / 'walk.json')) == 7
+
+
+def test_pictures_that_cannot_be_written_are_named(inferencer, tmp_path, short_files):
+    noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3)).astype(np.uint8)
+    short_files(3000)
+    with pytest.raises(OSError, match=r'cannot write .*visualizations.*jpg: File too large'):
+        next(inferencer(noise, out_dir=str(tmp_path)))
+    short_files(100)
+    with pytest.raises(OSError, match=r'cannot write .*predictions.*json: File too large'):
+        next(inferencer(noise, pred_out_dir=str(tmp_path / 'predictions')))
+
+
+def test_a_disk_that_fills_up_stops_the_run_and_keeps_it(inferencer, video, tmp_path, monkeypatch):
+    usage, seen = results.shutil.disk_usage, []
+
+    def fills(folder):
+        seen.append(folder)
+        return usage(folder)._replace(free=0) if len(seen) > 3 else usage(folder)
+
+    said = []
+    monkeypatch.setattr(results.shutil, 'disk_usage', fills)
+    monkeypatch.setattr(inference, 'print_log', lambda text, **_: said.append(text))
+    with pytest.raises(OSError, match='cannot write video .*walk.avi: No space left on device'):
+        for _ in inferencer(video, out_dir=str(tmp_path)):
+            time.sleep(0.02)
+    assert re.match(r'stopped after \d frames, which are kept in .*walk.jsonl: resume', said[-1])
+    assert len((tmp_path / 'predictions' / 'walk.jsonl').read_text().splitlines()) >= 4
+    monkeypatch.undo()
+    assert len(list(inferencer(video, out_dir=str(tmp_path), resume=True))) == 7
+    assert len(read_video(tmp_path / 'visualizations' / 'walk.avi')) == 7
+
+
+def test_a_container_that_cannot_be_written_becomes_mp4(inferencer, video, tmp_path):
+    shutil.copy(video, tmp_path / 'walk.webm')
+    list(inferencer(str(tmp_path / 'walk.webm'), out_dir=str(tmp_path / 'out')))
+    assert len(read_video(tmp_path / 'out' / 'visualizations' / 'walk.mp4')) == 7
+
+
 def test_a_full_disk_is_told_with_what_is_kept(inferencer, video, tmp_path):
     (tmp_path / 'walk.jsonl').symlink_to('/dev/full')
     with pytest.raises(OSError, match=r'cannot write to .*walk.jsonl: No space left.*0 frames'):
@@ -552,14 +636,121 @@ def test_a_killed_run_is_gone_on_with_where_it_stopped(inferencer, video, tmp_pa
     posed.clear()
     assert len(list(inferencer(video, bboxes=BOXES, out_dir=part, resume=True))) == 7
     assert not posed, 'a finished run has nothing left to do'
+    with pytest.raises(ValueError, match='another run.*sampling_steps: None then, 2 now'):
+        next(inferencer(video, bboxes=BOXES, out_dir=part, resume=True, sampling_steps=2))
+    assert len(read_json(osp.join(part, 'predictions', 'walk.json'))) == 7
+
+
+KILLED = """
+import os, signal, sys, time
+from diffpose_mm.tools import infer
+modes = dict(offline=[], causal=['--mode', 'causal'], streaming=['--streaming'])
+for name, more in modes.items():
+    out, lines = os.path.join(sys.argv[1], name), int(sys.argv[2])
+    child = os.fork()
+    if child == 0:
+        infer.main([*sys.argv[3:], '--out', out, *more])
+        os._exit(0)
+    path = os.path.join(out, 'predictions', 'walk.jsonl')
+    while not os.path.exists(path) or open(path).read().count('\\n') <= lines:
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), 'ended by itself'
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+"""
+
+
+def test_a_run_that_was_killed_is_the_same_run(inferencer, tiny_model, tmp_path):
+    """A real SIGKILL in the middle; broken if crops, tracks or noise depend on where it was."""
+    video = write_video(tmp_path / 'walk.avi', moving_frames(60, width=300))
+    boxes = [[[10 + 4 * t, 10, 45 + 4 * t, 80], [60 + t % 9, 5, 100, 85]] for t in range(60)]
+    (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
+    config, weights = tiny_model
+    done = subprocess.run(
+        [
+            *(sys.executable, '-c', KILLED, str(tmp_path), '9', video, '--config', config),
+            *('--checkpoint', weights, '--boxes', str(tmp_path / 'boxes.json'), '--device', 'cpu'),
+        ],
+        capture_output=True,
+        text=True,
+        env=dict(os.environ, OMP_NUM_THREADS='1'),
+    )
+    assert done.returncode == 0, done.stderr
+    same = DiffPoseInferencer(config, weights, device='cpu', det_model='whole_image')
+    options = dict(bboxes=boxes, batch_size=8)
+    for name, more in dict(
+        offline={}, causal=dict(mode='causal'), streaming=dict(streaming=True)
+    ).items():
+        part, whole = tmp_path / name / 'predictions', tmp_path / name / 'whole'
+        lines = (part / 'walk.jsonl').read_bytes().splitlines(keepends=True)
+        assert 9 < len(lines) < 60
+        complete = lines if lines[-1].endswith(b'\n') else lines[:-1]
+        assert [json.loads(line)['frame_id'] for line in complete[1:]] == list(
+            range(len(complete) - 1)
+        )
+        list(same(video, pred_out_dir=str(part), resume=True, **options, **more))
+        list(same(video, pred_out_dir=str(whole), **options, **more))
+        mine, other = (read_json(folder / 'walk.json') for folder in (part, whole))
+        assert len(mine) == 60 and not (part / 'walk.jsonl').exists()
+        for found, expected in zip(mine, other):
+            assert found['frames_used'] == expected['frames_used']
+            for one, two in zip(found['instances'], expected['instances']):
+                assert (one['track_id'], one['bbox']) == (two['track_id'], two['bbox'])
+                assert_close_poses(one['keypoints'], two['keypoints'])
+
+
+def test_decoding_detection_poses_and_writing_overlap(inferencer, video, tmp_path, monkeypatch):
+    """Each is made to wait as long; one after the other it would be four times as long."""
+    wait, count = 0.05, 14
+
+    def slowly(owner, name):
+        function = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, **k: (time.sleep(wait), function(*a, **k))[1])
+
+    detector = PersonDetector('any')
+    detector._inferencer = StubDetector()
+    monkeypatch.setattr(inferencer, 'detector', detector)
+    path = write_video(tmp_path / 'walk.avi', moving_frames(count))
+    decode = frames._frames_of
+
+    def decoding(capture):
+        for frame in decode(capture):
+            time.sleep(wait)
+            yield frame
+
+    monkeypatch.setattr(frames, '_frames_of', decoding)
+    slowly(StubDetector, '__call__')
+    slowly(inferencer, '_pose')
+
+    class SlowWriter:
+        def __init__(self, *arguments):
+            self.writer = writer(*arguments)
+
+        def __getattr__(self, name):
+            return getattr(self.writer, name)
+
+        def write(self, frame):
+            time.sleep(wait)
+            self.writer.write(frame)
+
+    writer = cv2.VideoWriter
+    monkeypatch.setattr(results.cv2, 'VideoWriter', SlowWriter)
+    start = time.perf_counter()
+    assert len(list(inferencer(path, out_dir=str(tmp_path / 'out')))) == count
+    assert time.perf_counter() - start < 0.6 * 4 * wait * count
 
 
 def test_a_run_with_other_arguments_is_not_gone_on_with(inferencer, video, tmp_path):
     run = inferencer(video, pred_out_dir=str(tmp_path))
     next(run)
     run.close()
-    with pytest.raises(ValueError, match='another run.*mode.*offline.*then.*causal.*now'):
-        next(inferencer(video, pred_out_dir=str(tmp_path), resume=True, mode='causal'))
+    for other, message in (
+        (dict(mode='causal'), 'another run.*mode.*offline.*then.*causal.*now'),
+        (dict(bboxes=BOXES), "another run.*people: 'whole image' then, 'given boxes .*' now"),
+        (dict(pose_based_nms=True), 'resume does not know whom'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            next(inferencer(video, pred_out_dir=str(tmp_path), resume=True, **other))
     assert osp.exists(tmp_path / 'walk.jsonl')
     before = (tmp_path / 'walk.jsonl').read_text()
     with pytest.raises(ValueError, match='num_hypotheses'):

@@ -8,10 +8,12 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 from apis_helpers import read_video
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmpose.apis import MMPoseInferencer
+from mmengine.structures import InstanceData
+from mmpose.apis import MMPoseInferencer, Pose2DInferencer
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.utils import register_all_modules
 
@@ -98,6 +100,52 @@ def test_video_and_predictions_are_written_as_mmpose_writes_them(inferencer, vid
     assert (tmp_path / 'predictions' / 'walk.json').is_file()
 
 
+class Detector:
+    """As mmdet's: finds a chair, and from the third frame on a person."""
+
+    def __init__(self):
+        self.frame = 0
+
+    def __call__(self, inputs, return_datasamples):
+        count = 2 if self.frame >= 2 else 1
+        self.frame += 1
+        instances = InstanceData(
+            bboxes=torch.tensor([[60.0, 60, 80, 80], [20, 10, 60, 80]])[:count],
+            scores=torch.tensor([0.9, 0.8])[:count],
+            labels=torch.tensor([56, 0])[:count],
+        )
+        return dict(predictions=[type('Out', (), dict(pred_instances=instances))])
+
+
+def test_a_frame_without_people_has_no_people(tiny_model, video, tmp_path):
+    """Broken if the whole image is posed as mmpose does it, or label 0 has to be asked for."""
+    inferencer = MMPoseInferencer(
+        pose2d=tiny_model[0], pose2d_weights=tiny_model[1], device='cpu', det_model='whole_image'
+    )
+    detector = inferencer.inferencer.detector = Detector()
+    inferencer.inferencer.det_cat_ids = (None,)  # what mmpose makes of no det_cat_ids
+    drawn = dict(draw_bbox=True, draw_heatmap=True, out_dir=str(tmp_path))
+    results = list(inferencer(video, **drawn))
+    assert [len(r['predictions'][0]) for r in results] == [0, 0, 1, 1, 1, 1, 1]
+    assert results[3]['predictions'][0][0]['bbox'] == ([20, 10, 60, 80],)
+    assert len(read_video(tmp_path / 'visualizations' / 'walk.avi')) == 7
+
+    path = str(tmp_path / 'still.png')
+    cv2.imwrite(path, read_video(video)[2])
+    for inputs in (path, read_video(video)[2]):
+        detector.frame = 0
+        (result,) = inferencer(inputs)
+        assert result['predictions'] == [[]]
+        detector.frame = 2
+        (result,) = inferencer(inputs)
+        assert len(result['predictions'][0]) == 1
+
+
+def test_the_whole_image_on_request_is_a_person(inferencer, video):
+    results = list(inferencer(video))
+    assert [len(r['predictions'][0]) for r in results] == [1] * 7
+
+
 def test_every_other_model_is_left_alone(video, monkeypatch):
     """A single-frame model of mmpose gives the same with and without the hook."""
     register_all_modules()
@@ -140,12 +188,21 @@ def test_every_other_model_is_left_alone(video, monkeypatch):
     )
     inferencer = MMPoseInferencer(pose2d=Config(config), device='cpu', det_model='whole_image')
     pipeline = inferencer.inferencer.pipeline
-    hooked = list(inferencer(video))
+    inferencer.inferencer.det_cat_ids = (0,)
+
+    def results():
+        alone = list(inferencer(video))
+        inferencer.inferencer.detector = Detector()
+        detected = list(inferencer(video))
+        inferencer.inferencer.detector = None
+        return [*alone, *detected]
+
+    hooked = results()
     assert inferencer.inferencer.pipeline is pipeline
-    original = getattr(BaseMMPoseInferencer.preprocess, hook._MARK)
-    monkeypatch.setattr(BaseMMPoseInferencer, 'preprocess', original)
-    plain = list(inferencer(video))
-    assert len(plain) == 7
+    for owner, name in ((BaseMMPoseInferencer, 'preprocess'), (Pose2DInferencer, 'forward')):
+        monkeypatch.setattr(owner, name, getattr(getattr(owner, name), hook._MARK))
+    plain = results()
+    assert [len(r['predictions'][0]) for r in plain] == [1] * 14, 'mmpose poses the whole image'
     assert hooked == plain
 
 
@@ -163,10 +220,10 @@ def test_names_of_this_package_are_known_and_others_go_to_mmpose():
 
 
 def test_installing_again_does_not_wrap_again():
-    wrapped = BaseMMPoseInferencer.preprocess
+    wrapped = BaseMMPoseInferencer.preprocess, Pose2DInferencer.forward
     importlib.reload(hook).install_hook()
-    assert BaseMMPoseInferencer.preprocess is wrapped
-    assert not hasattr(getattr(wrapped, hook._MARK), hook._MARK)
+    assert (BaseMMPoseInferencer.preprocess, Pose2DInferencer.forward) == wrapped
+    assert not any(hasattr(getattr(method, hook._MARK), hook._MARK) for method in wrapped)
 
 
 def test_another_project_needs_nothing_but_mmpose(tiny_model, video, tmp_path):
