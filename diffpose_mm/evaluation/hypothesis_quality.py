@@ -144,12 +144,13 @@ class HypothesisQuality(BaseMetric):
                     f'HypothesisQuality: no hypotheses for {where}: set '
                     'model.test_cfg.num_hypotheses to 2 or more'
                 )
-            if 'keypoints' not in true:
+            # A detected box has keypoints as well, made up.
+            if 'keypoints' not in true or not sample.get('raw_ann_info'):
                 raise ValueError(
                     f'HypothesisQuality: the box of {where} is not an annotated one: set '
                     'bbox_file=None'
                 )
-            flags = (sample.get('raw_ann_info') or {}).get('occluded')
+            flags = sample['raw_ann_info'].get('occluded')
             for i in range(len(predicted['keypoints'])):
                 known = np.asarray(true['keypoints_visible'])[i]
                 known = known[..., 0] if known.ndim == 2 else known

@@ -9,7 +9,7 @@ import os.path as osp
 import pickle
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -123,43 +123,46 @@ class Pass:
             list(range(i, min(i + batch_size, len(dataset))))
             for i in range(0, len(dataset), batch_size)
         ]
-        missing = [b for b in self.batches if not osp.exists(self._file(b))]
+        missing = [b for b in self.batches if self._missing(b)]
         self.loader = DataLoader(
             dataset, batch_sampler=missing, num_workers=workers, collate_fn=pseudo_collate
         )
 
-    def _file(self, batch: Sequence[int]) -> str:
-        return osp.join(self.folder, f'{batch[0]:07d}.pkl')
+    def _file(self, batch: Sequence[int], steps: int) -> str:
+        return osp.join(self.folder, f'{batch[0]:07d}_S{steps}.pkl')
+
+    def _missing(self, batch: Sequence[int]) -> list[int]:
+        return [s for s in self.steps if not osp.exists(self._file(batch, s))]
 
     def __iter__(self) -> Iterator[list[dict]]:
-        """Yield the records of each batch: a sample as a dict, with ``cells``.
+        """Yield the records of each batch and S: samples as dicts, with ``cells`` beside.
 
         ``cells`` maps (S, N, ``'mean'`` or ``'consensus'``) to a ``pred_instances`` of that kind.
         """
         loaded = iter(self.loader)
         for batch in self.batches:
-            path = self._file(batch)
-            if osp.exists(path):
-                with open(path, 'rb') as file:
-                    records = pickle.load(file)
-            else:
-                records = self.predict(next(loaded))
-                with open(path + '.part', 'wb') as file:
-                    pickle.dump(records, file)
-                os.replace(path + '.part', path)
-            yield records
+            missing = self._missing(batch)
+            if missing:
+                for steps, records in zip(missing, self.predict(next(loaded), missing)):
+                    path = self._file(batch, steps)
+                    with open(path + '.part', 'wb') as file:
+                        pickle.dump(records, file)
+                    os.replace(path + '.part', path)
+            for steps in self.steps:
+                with open(self._file(batch, steps), 'rb') as file:
+                    yield pickle.load(file)
 
     @torch.no_grad()
-    def predict(self, data: dict) -> list[dict]:
-        """Records of a batch."""
+    def predict(self, data: dict, all_steps: Sequence[int]) -> Iterator[list[dict]]:
+        """Yield the records of a batch for each S."""
         model, head = self.model, self.model.head
         data = model.data_preprocessor(data, False)
         inputs, samples = data['inputs'], data['data_samples']
         feats = model.extract_feat(inputs)
         if model.test_cfg.get('flip_test', False):
             feats = [feats, model.extract_feat(inputs.flip(-1))]
-        records = [dict(sample.to_dict(), cells={}) for sample in samples]
-        for steps in self.steps:
+        for steps in all_steps:
+            records = [dict(sample.to_dict(), cells={}) for sample in samples]
             cfg = dict(model.test_cfg, sampling_steps=steps, num_hypotheses=self.numbers[-1])
             heatmaps = head.sample(feats, samples, head.check_test_cfg(cfg)).cpu().numpy()
             for number in self.numbers:
@@ -170,16 +173,16 @@ class Pass:
                     results = model.add_pred_to_datasample(instances, None, samples)
                     for record, result in zip(records, results):
                         record['cells'][steps, number, kind] = result.pred_instances.to_dict()
-        return records
+            yield records
 
 
 def measure(
-    records: Iterator[list[dict]], total: int, cfg: Config, dataset: Dataset
+    records: Iterable[list[dict]], total: int, cfg: Config, dataset: Dataset
 ) -> tuple[list[dict], dict]:
     """Score the records of a :class:`Pass`.
 
     Args:
-        records: Batches.
+        records: Batches, for each S.
         total: How many there are.
         cfg: The config, for the arguments of the metrics in its ``test_evaluator``.
         dataset: The data set they are of.
@@ -330,7 +333,6 @@ def run(args: argparse.Namespace) -> list[dict]:
         checkpoint=osp.basename(args.checkpoint),
         sha256=weights,
         samples=len(dataset),
-        steps=steps,
         hypotheses=numbers,
         test_cfg=dict(model.test_cfg),
     )
@@ -342,7 +344,7 @@ def run(args: argparse.Namespace) -> list[dict]:
     model.to(args.device or get_device()).eval()
     workers = cfg.test_dataloader.get('num_workers', 0)
     records = Pass(model, dataset, steps, numbers, folder, args.batch_size, workers)
-    rows, bins = measure(iter(records), len(records.batches), cfg, dataset)
+    rows, bins = measure(records, len(records.batches) * len(steps), cfg, dataset)
 
     text = table(rows)
     with open(osp.join(args.out, 'hypotheses.md'), 'w', encoding='utf-8') as file:

@@ -6,8 +6,6 @@ from mmpose.evaluation.functional.nms import oks_iou
 
 from diffpose_mm.evaluation.hypothesis_quality import (
     HypothesisQuality,
-    consensus,
-    expected_oks,
     oks,
     paired_errors,
     reliability,
@@ -26,7 +24,7 @@ def sample(hypotheses, true=TRUE, visible=None, std=None, occluded=None, pose=No
     return dict(
         id=1,
         img_path='a.jpg',
-        raw_ann_info={} if occluded is None else dict(occluded=occluded),
+        raw_ann_info=dict(id=1) if occluded is None else dict(id=1, occluded=occluded),
         pred_instances=dict(
             keypoints=pose[None],
             hypotheses=hypotheses[None],
@@ -67,23 +65,6 @@ def test_joints_that_are_not_annotated_do_not_count():
     assert oks(pose[None], TRUE, known, 1e4, SIGMAS)[0] == 1
 
 
-def test_expected_oks_is_the_mean_over_the_others():
-    poses = TRUE + np.random.default_rng(1).normal(0, 5, (5, 4, 2))
-    expected = [
-        np.mean([oks(poses[j][None], poses[i], KNOWN, 4e3, SIGMAS)[0] for j in range(5) if j != i])
-        for i in range(5)
-    ]
-    np.testing.assert_allclose(expected_oks(poses, 4e3, SIGMAS), expected, rtol=1e-9)
-
-
-def test_the_consensus_is_a_whole_pose_of_the_majority():
-    noise = np.random.default_rng(2).normal(0, 1, (5, 4, 2))
-    mirrored = TRUE[[0, 2, 1, 3]]
-    poses = np.stack([mirrored, TRUE, mirrored, TRUE, TRUE]) + noise
-    assert consensus(poses, 1e4, SIGMAS) in (1, 3, 4)
-    assert consensus(poses[:1], 1e4, SIGMAS) == 0
-
-
 def test_double_counts_and_swaps():
     double = TRUE.copy()
     double[1] = double[2] + 1
@@ -105,6 +86,11 @@ def test_reliability_bins_hold_equally_many_and_tell_a_calibrated_spread():
     bins = reliability(spread, np.abs(generator.normal(0, spread)), bins=8)
     assert [b['joints'] for b in bins] == [1000] * 8
     np.testing.assert_allclose([b['error'] / b['spread'] for b in bins], 1, atol=0.15)
+    # The quartiles of |N(0, 1)|.
+    for b in bins:
+        np.testing.assert_allclose(
+            np.array(b['quartiles']) / b['spread'], (0.319, 0.674, 1.150), rtol=0.15
+        )
 
 
 def test_best_of_n_grows_with_n_and_a_worked_example_comes_out():
@@ -136,9 +122,23 @@ def test_spread_that_knows_its_errors_correlates_also_on_occluded_joints():
         samples.append(sample([TRUE, TRUE], pose=pose, std=std, occluded=[0, 1, 0, 1]))
     metrics = measured(samples)
     assert metrics['Spearman'] > 0.4 and metrics['Spearman occluded'] > 0.4
+    assert metrics['error/spread'] == pytest.approx(1, abs=0.15)
+    for entry in samples:
+        entry['pred_instances']['keypoint_std'] /= 2
+    assert measured(samples)['error/spread'] == pytest.approx(2 * metrics['error/spread'])
     for entry in samples:
         entry['pred_instances']['keypoint_std'][:] = generator.uniform(1, 9, (1, 4, 2))
     assert abs(measured(samples)['Spearman']) < 0.25
+
+
+def test_bins_of_occluded_joints_hold_those_alone():
+    """Broken if the reliability of occluded joints were that of all."""
+    metric = HypothesisQuality()
+    metric.dataset_meta = META
+    metric.process([], [sample([TRUE, TRUE + 1], occluded=[0, 1, 0, 0]) for _ in range(8)])
+    metric.compute_metrics(metric.results)
+    assert sum(b['joints'] for b in metric.bins['all']) == 32
+    assert sum(b['joints'] for b in metric.bins['occluded']) == 8
 
 
 def test_what_cannot_be_measured_is_an_error():
@@ -150,6 +150,10 @@ def test_what_cannot_be_measured_is_an_error():
         metric.process([], [entry])
     entry = sample([TRUE, TRUE])
     del entry['gt_instances']['keypoints']
+    with pytest.raises(ValueError, match='is not an annotated one: set bbox_file=None'):
+        metric.process([], [entry])
+    entry = sample([TRUE, TRUE])
+    del entry['raw_ann_info']
     with pytest.raises(ValueError, match='is not an annotated one: set bbox_file=None'):
         metric.process([], [entry])
     with pytest.raises(ValueError, match='not one annotated joint'):

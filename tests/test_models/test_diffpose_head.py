@@ -172,6 +172,61 @@ def test_a_perfect_network_is_decoded_to_the_true_pose_for_any_number_of_steps(s
     assert result.keypoint_scores.min() > 0.9
 
 
+def sized_sample(index):
+    """A sample with a box of 60 x 40 image pixels, which are 30 x 20 input pixels, and sigmas."""
+    sample = make_sample(index)
+    sample.gt_instances = InstanceData(bboxes=np.array([[5., 10., 65., 50.]]))
+    sample.set_metainfo(dict(sigmas=np.array([0.03, 0.2, 0.05, 0.1])))
+    return sample
+
+
+def agreement(poses, sigmas, area):
+    """Expected OKS of each pose, joint by joint."""
+    return [
+        np.mean([
+            np.mean([np.exp(-np.sum((poses[i, k] - poses[j, k])**2) / (8 * area * sigmas[k]**2))
+                     for k in range(K)]) for j in range(len(poses)) if j != i
+        ]) for i in range(len(poses))
+    ]
+
+
+def test_consensus_is_the_hypothesis_that_agrees_best():
+    """Broken if joints of several hypotheses were mixed, or the size of the person were wrong."""
+    head, samples = make_head(), [sized_sample(i) for i in range(6)]
+    feature, options = torch.randn(6, 8, 4, 3), dict(sampling_steps=3, num_hypotheses=5)
+    means = predict(head, feature, samples, **options)
+    chosen = set()
+    for mean, result, sample in zip(
+            means, predict(head, feature, samples, aggregate='consensus', **options), samples):
+        extent = head.decoder.input_extent / [96, 128]
+        area = 60 * 40 * extent[0] * extent[1]
+        best = int(np.argmax(agreement(mean.hypotheses[0], sample.sigmas, area)))
+        chosen.add(best)
+        np.testing.assert_array_equal(result.keypoints[0], mean.hypotheses[0, best])
+        np.testing.assert_array_equal(result.keypoint_scores[0], mean.hypothesis_scores[0, best])
+        for field in ('keypoint_std', 'hypotheses', 'hypothesis_scores'):
+            np.testing.assert_array_equal(result.get(field), mean.get(field))
+        assert np.abs(result.keypoints - mean.keypoints).max() > 1e-3
+    assert len(chosen) > 1
+
+
+def test_one_hypothesis_is_its_own_consensus():
+    """Broken if aggregate changed anything where there is nothing to combine."""
+    head, sample, feature = make_head(), make_sample(0), torch.randn(1, 8, 4, 3)
+    mean = predict(head, feature, [sample])[0]
+    alone = predict(head, feature, [sample], aggregate='consensus')[0]
+    assert set(alone.keys()) == set(mean.keys())
+    for field, value in mean.items():
+        np.testing.assert_array_equal(alone.get(field), value)
+
+
+def test_consensus_without_sigmas_says_what_is_missing():
+    """Broken if data that another package packed ended in a KeyError."""
+    feature, options = torch.randn(1, 8, 4, 3), dict(num_hypotheses=2, aggregate='consensus')
+    with pytest.raises(ValueError, match="aggregate='consensus'.*'sigmas'.*PackClipInputs"):
+        predict(make_head(), feature, [make_sample(0)], **options)
+
+
 def test_number_of_decoder_calls_is_the_number_of_steps():
     """Broken if 𝔽 were prepared again in each step or hypotheses ran one after the other."""
     head, calls = make_head(), dict(prepare=0, denoise=0)
@@ -215,7 +270,8 @@ def test_heatmaps_on_request():
 
 @pytest.mark.parametrize('field, value', [
     ('sampling_steps', 0), ('sampling_steps', 1001), ('sampling_steps', 2.5),
-    ('num_hypotheses', 0), ('num_hypotheses', '4'), ('eta', -0.1), ('eta', 1.5)])
+    ('num_hypotheses', 0), ('num_hypotheses', '4'), ('eta', -0.1), ('eta', 1.5),
+    ('aggregate', 'median'), ('aggregate', None)])
 def test_test_cfg_out_of_range_is_named(field, value):
     """Broken if S > T or N < 1 ended in a strange result or an error about tensors."""
     with pytest.raises(ValueError, match=f'test_cfg.{field} must'):

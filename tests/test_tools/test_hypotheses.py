@@ -1,0 +1,151 @@
+"""The S x N table: its numbers are those of single tests, and an interruption costs nothing."""
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import pytest
+import torch
+from tools_helpers import CONFIG, CONFIG_DIR, SMALL, arguments
+
+from diffpose_mm.tools import hypotheses as tool
+from diffpose_mm.tools import test as test_tool
+
+OPTIONS = [o for o in SMALL if o.startswith('test_dataloader')]
+
+
+def run(trained, root, out, *argv, options=(), config=CONFIG):
+    return tool.main(
+        [str(config), '--checkpoint', str(trained / 'epoch_1.pth'), '--data-root', str(root),
+         '--out', str(out), '--device', 'cpu', *argv, '--cfg-options', *OPTIONS, *options]
+    )
+
+
+@pytest.fixture(scope='module')
+def rows(trained, tiny_posetrack, tmp_path_factory):
+    out = tmp_path_factory.mktemp('hypotheses')
+    options = '--steps', '2', '1', '--hypotheses', '3', '1'
+    return out, run(trained, tiny_posetrack, out, *options)
+
+
+def test_numbers_are_those_of_single_tests(rows, trained, tiny_posetrack, tmp_path):
+    """Broken if a prefix of the hypotheses were not the N of a run with N, or S another's."""
+    table = {(row['S'], row['N']): row for row in rows[1]}
+    assert list(table) == [(1, 1), (1, 3), (2, 1), (2, 3)]
+
+    both = tmp_path / 'both.py'
+    both.write_text(
+        f"_base_ = [{CONFIG!r}]\n"
+        "test_evaluator = [dict(type='PoseTrackAP'), dict(type='HypothesisQuality', numbers=[3])]\n"
+    )
+
+    def single(steps, number, *options, config=CONFIG):
+        return test_tool.main(
+            arguments(
+                config, trained / 'epoch_1.pth', data_root=tiny_posetrack, work_dir=tmp_path,
+                options=[
+                    f'model.test_cfg.sampling_steps={steps}', 'model.test_cfg.flip_test=True',
+                    f'model.test_cfg.num_hypotheses={number}', *options,
+                ],
+            )
+        )
+
+    found = single(2, 3, config=both)
+    row = table[2, 3]
+    assert row['AP mean'] == pytest.approx(found['posetrack/AP'], abs=1e-6)
+    for name in ('mean PCK', 'mean double', 'consensus double', 'mean swap', 'Spearman',
+                 'error/spread'):
+        assert row[name] == pytest.approx(found[f'hypotheses/{name}'], rel=1e-3, abs=1e-6), name
+    assert row['best-of-N OKS'] == pytest.approx(found['hypotheses/best-of-3 OKS'], rel=1e-3)
+    found = single(2, 3, 'model.test_cfg.aggregate=consensus')
+    assert row['AP consensus'] == pytest.approx(found['posetrack/AP'], abs=1e-6)
+    assert table[1, 1]['AP mean'] == pytest.approx(single(1, 1)['posetrack/AP'], abs=1e-6)
+    assert table[1, 1]['AP consensus'] == table[1, 1]['AP mean']
+    assert 'Spearman' not in table[1, 1]
+
+
+def test_what_is_written(rows):
+    """Broken if the table, the numbers behind it or a picture were missing or another's."""
+    out, values = rows
+    assert sorted(p.name for p in out.iterdir()) == [
+        'hypotheses.json', 'hypotheses.md', 'hypotheses.png', 'reliability.png'
+    ]
+    stored = json.loads((out / 'hypotheses.json').read_text())
+    assert stored['rows'] == values
+    assert stored['samples'] == 12 and stored['test_cfg']['seed'] == 0
+    assert [(r['S'], r['N']) for r in stored['reliability']] == [(1, 3), (2, 3)]
+    # Of 15 annotated joints each.
+    assert sum(b['joints'] for b in stored['reliability'][0]['all']) == 12 * 15
+    lines = (out / 'hypotheses.md').read_text().splitlines()
+    assert len(lines) == 2 + 4 and lines[2].startswith('| 1 | 1 |') and ' - |' in lines[2]
+    for name in ('hypotheses.png', 'reliability.png'):
+        assert cv2.imread(str(out / name)) is not None
+
+
+def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, monkeypatch):
+    """Broken if what was computed were lost, mixed up, or kept for other weights."""
+    options = '--steps', '1', '2', '--hypotheses', '1', '3', '--batch-size', '5'
+    predict, calls = tool.Pass.predict, []
+
+    def interrupted(self, data, all_steps):
+        calls.append(len(data['data_samples']))
+        for number, records in enumerate(predict(self, data, all_steps)):
+            if len(calls) == 2 and number == 1:
+                raise KeyboardInterrupt
+            yield records
+
+    monkeypatch.setattr(tool.Pass, 'predict', interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        run(trained, tiny_posetrack, tmp_path, *options)
+    assert stopped.value.code == 130 and calls == [5, 5]
+
+    steps = []
+    monkeypatch.setattr(
+        tool.Pass, 'predict', lambda *a: (steps.append(list(a[2])), predict(*a))[1]
+    )
+    values = run(trained, tiny_posetrack, tmp_path, *options)
+    assert steps == [[2], [1, 2]], 'only what was missing'
+    for row, expected in zip(values, rows[1]):
+        assert row == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert not list(tmp_path.glob('predictions-*'))
+
+
+def test_predictions_of_other_weights_are_not_taken(trained, tiny_posetrack, tmp_path, monkeypatch):
+    """Broken if a second checkpoint in the same folder were given the first one's numbers."""
+    options = '--steps', '1', '--hypotheses', '1'
+    monkeypatch.setattr(tool, 'shutil', SimpleNamespace(rmtree=lambda folder: None))
+    run(trained, tiny_posetrack, tmp_path, *options)
+    checkpoint = torch.load(trained / 'epoch_1.pth', weights_only=True)
+    for value in checkpoint['state_dict'].values():
+        value *= 2
+    (tmp_path / 'other').mkdir()
+    torch.save(checkpoint, tmp_path / 'other' / 'epoch_1.pth')
+    run(tmp_path / 'other', tiny_posetrack, tmp_path, *options)
+    assert len(list(tmp_path.glob('predictions-*'))) == 2
+
+
+@pytest.mark.parametrize(
+    'argv, options, message',
+    [
+        (['--steps', '0'], [], 'sampling_steps must be an integer from 1 to 1000'),
+        (['--hypotheses', '1', '0'], [], 'num_hypotheses must be an integer of at least 1'),
+        (['--batch-size', '0'], [], '--batch-size 0 must be at least 1'),
+        (
+            ['--steps', '1', '--hypotheses', '1'],
+            ['test_dataloader.dataset.bbox_file=annotations/posetrack18_val_human_detections.json'],
+            'is not an annotated one: set bbox_file=None',
+        ),
+    ],
+)
+def test_bad_input_is_told_in_one_line(argv, options, message, trained, tiny_posetrack, tmp_path):
+    """One message, before anything long runs."""
+    with pytest.raises(SystemExit) as stopped:
+        run(trained, tiny_posetrack, tmp_path, *argv, options=options)
+    text = stopped.value.code
+    assert text.startswith('error: ') and message in text and '\n' not in text, text
+
+
+def test_a_model_without_hypotheses_is_refused(trained, tiny_posetrack, tmp_path):
+    """Broken if the baseline ended in an AttributeError."""
+    with pytest.raises(SystemExit, match='HeatmapHead, which draws no hypotheses'):
+        run(trained, tiny_posetrack, tmp_path, config=f'{CONFIG_DIR}/heatmap_synthetic.py')
