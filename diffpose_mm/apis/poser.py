@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
-from mmpose.datasets.transforms import GetBBoxCenterScale
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
@@ -58,25 +57,39 @@ class ClipPoser:
         return self.model.test_step(pseudo_collate(data))
 
     def skip(self, jobs: Sequence[Job]) -> None:
-        """Take note of people whose poses are known from an earlier run."""
+        """Take note of people whose poses are known from an interrupted run."""
 
 
 @dataclass
-class LockedCrop:
-    """A crop that stays where it is, and what is known of the frames seen through it.
+class Crop:
+    """Where a person is looked at, in as many frames as the person stays there.
 
     Attributes:
         box: (4,) The box whose crop it is, image pixels.
         shape: (h, w, 3) Of the frames.
-        sample: Metainfo of the crop (centre, scale, ...).
-        tokens: By frame number, (V, D, H, W) tokens of the neck's patch embedding, V = 2 views
-            with flip test, else 1. At most as many frames as the window spans.
+        sample: Metainfo of the crop (centre, scale, ...), known from its first frame on.
     """
 
     box: np.ndarray
     shape: tuple[int, ...]
     sample: PoseDataSample | None = None
-    tokens: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Track:
+    """What is known of one person.
+
+    Attributes:
+        crop: The one for the next frame, unless the person has left it.
+        frames: By frame number, the crop that the frame was seen through and its (V, D, H, W)
+            tokens of the neck's patch embedding, V = 2 views with flip test, else 1; None until a
+            window needs them. At most as many frames as the window spans.
+        last_seen: The last keyframe with the person.
+    """
+
+    crop: Crop | None = None
+    frames: dict[int, tuple[Crop, Tensor | None]] = field(default_factory=dict)
+    last_seen: int = -1
 
 
 @dataclass
@@ -84,17 +97,15 @@ class StreamState:
     """All that a stream remembers between frames.
 
     Attributes:
-        crops: By track, the crop that is locked, with its tokens (:class:`LockedCrop`).
-        last_seen: By track, the last keyframe with it. Tracks leave as soon as no window can
-            reach back to it, which bounds the memory by the number of people in view.
+        tracks: By track id. Tracks leave as soon as no window can reach back to them, which
+            bounds the memory by the number of people in view.
         person_frames: People posed so far.
-        renewals: How often a crop was replaced by another one of the same track.
+        renewals: How often the crop of a track was replaced by another one.
         backbone_passes: Person-frames that went through the backbone (one pass each, two with
             flip test).
     """
 
-    crops: dict[int, LockedCrop] = field(default_factory=dict)
-    last_seen: dict[int, int] = field(default_factory=dict)
+    tracks: dict[int, Track] = field(default_factory=dict)
     person_frames: int = 0
     renewals: int = 0
     backbone_passes: int = 0
@@ -107,22 +118,23 @@ class StreamState:
 class StreamingPoser(ClipPoser):
     """Poses of a stream at the cost of about one backbone pass a person and frame.
 
-    While a person stays inside the crop, and about as large, the crop stays fixed, so that a frame
-    looks the same in all windows that share it: its tokens are kept and only the newest frame goes
-    through the backbone. With a given crop the results are those of :class:`ClipPoser`.
+    Each frame goes through the backbone once, in a crop around the person's box in that very frame
+    (:attr:`Person.later` tells it for frames after the keyframe), and its tokens are kept. The
+    crop stays where it is as long as the box stays within ``hold`` of it. A window is put together
+    in the keyframe's crop: tokens of frames that share it are taken as they are, so that the
+    result is that of :class:`ClipPoser` with this crop; those of other crops are resampled
+    (:func:`resample_tokens`), which is an approximation, and costs no pass. Only a keyframe that
+    was seen through a crop that does not fit its box goes through the backbone again.
 
     Args:
         model, pipeline: As in :class:`ClipPoser`; the neck needs ``embed`` and ``fuse``.
         offsets: Frames of a window relative to its keyframe.
-        margin: The crop is renewed when the box comes nearer to its border than this share of its
-            size. Defaults to 0.02.
-        least_room: But a side of the box may always move out by this share of its size. Defaults
-            to 0.05.
-        max_zoom: Or when the box has grown or shrunk by more than this factor. Defaults to 1.25.
+        hold: How far each side of the box may be off that of the crop's box, as a share of the
+            longer side of the latter. 0 renews the crop at any motion. Defaults to 0.05.
         state: Defaults to a new one.
 
     Raises:
-        ValueError: The model has no neck of that kind.
+        ValueError: The model has no neck of that kind; ``hold`` is negative.
     """
 
     def __init__(
@@ -130,9 +142,7 @@ class StreamingPoser(ClipPoser):
         model: nn.Module,
         pipeline: Compose,
         offsets: Sequence[int],
-        margin: float = 0.02,
-        least_room: float = 0.05,
-        max_zoom: float = 1.25,
+        hold: float = 0.05,
         state: StreamState | None = None,
     ) -> None:
         super().__init__(model, pipeline)
@@ -142,15 +152,13 @@ class StreamingPoser(ClipPoser):
                 f'streaming needs a model whose neck embeds each frame alone (SpatioTemporalNeck), '
                 f'but the neck of this one is {type(neck).__name__}'
             )
+        if not hold >= 0:
+            raise ValueError(f'hold={hold} has to be at least 0, a share of the box')
         self.offsets = tuple(offsets)
-        self.margin = margin
-        self.least_room = least_room
-        self.max_zoom = max_zoom
+        self.hold = hold
         self.state = state if state is not None else StreamState()
-        steps = pipeline.transforms
         # The rest of the pipeline on one frame of the clip at a time.
-        self._single = Compose([s for s in steps if not isinstance(s, LoadClip)])
-        self._padding = next((s.padding for s in steps if isinstance(s, GetBBoxCenterScale)), 1.25)
+        self._single = Compose([s for s in pipeline.transforms if not isinstance(s, LoadClip)])
         preprocessor = copy.copy(model.data_preprocessor)
         preprocessor.num_frames = None
         self._preprocess = preprocessor
@@ -160,19 +168,17 @@ class StreamingPoser(ClipPoser):
         """As in :class:`ClipPoser`; keyframes have to come in order, people with track ids."""
         if not jobs:
             return []
-        crops = [self._crop_of(window, person) for window, _, person in jobs]
-        self._embed_missing(jobs, crops)
-
+        self._see(jobs)
         model = self.model
-        tokens = [
-            torch.stack([crop.tokens[i] for i in window.frame_ids], dim=1)
-            for (window, _, _), crop in zip(jobs, crops)
-        ]
-        views = [(model.neck.fuse(view),) for view in torch.stack(tokens, dim=1)]
-        samples = [
-            self._sample_of(crop, person, window, name)
-            for (window, name, person), crop in zip(jobs, crops)
-        ]
+        clips, samples = [], []
+        for window, name, person in jobs:
+            frames = self.state.tracks[person.track_id].frames
+            crop = frames[window.frame_id][0]
+            clips.append(
+                torch.stack([self._seen_from(crop, *frames[i]) for i in window.frame_ids], dim=1)
+            )
+            samples.append(self._sample_of(crop, person, window, name))
+        views = [(model.neck.fuse(view),) for view in torch.stack(clips, dim=1)]
         feats = views if len(views) > 1 else views[0]
         predicted = model.head.predict(feats, samples, test_cfg=model.test_cfg)
         instances, fields = predicted if isinstance(predicted, tuple) else (predicted, None)
@@ -181,82 +187,89 @@ class StreamingPoser(ClipPoser):
         return samples
 
     def skip(self, jobs: Sequence[Job]) -> None:
-        """As in :class:`ClipPoser`: crops are locked as if the people had been posed."""
-        counts = self.state.person_frames, self.state.renewals
-        for window, _, person in jobs:
-            self._crop_of(window, person)
-        self.state.person_frames, self.state.renewals = counts
+        """As in :class:`ClipPoser`: crops become what they would be if all had been posed."""
+        renewals = self.state.renewals
+        self._place(jobs)
+        self.state.renewals = renewals
         if jobs:
             self._forget(jobs[-1][0])
 
-    def _crop_of(self, window: Window, person: Person) -> LockedCrop:
-        state = self.state
-        if person.track_id is None:
-            raise ValueError('streaming needs people with track ids')
-        crop = state.crops.get(person.track_id)
-        shape = window.frame.shape
-        if crop is None or crop.shape != shape or not self._fits(crop.box, person.box):
-            state.renewals += crop is not None
-            crop = LockedCrop(np.array(person.box, np.float32), shape)
-            state.crops[person.track_id] = crop
-        state.last_seen[person.track_id] = window.frame_id
-        state.person_frames += 1
-        return crop
-
-    def _fits(self, locked: np.ndarray, box: np.ndarray) -> bool:
-        """Whether a box lies well within the crop of another one, and is about as large."""
-        low, high = self._extent(locked)
-        # Where the pipeline pads little, people may come nearer to the border, or cross it.
-        room = np.maximum(
-            np.concatenate([locked[:2] - low, high - locked[2:]])
-            - self.margin * np.tile(high - low, 2),
-            self.least_room * np.tile(locked[2:] - locked[:2], 2),
-        )
-        drift = np.concatenate([locked[:2] - box[:2], box[2:] - locked[2:]])
-        zoom = np.linalg.norm(box[2:] - box[:2]) / np.linalg.norm(locked[2:] - locked[:2])
-        return bool((drift <= room).all() and 1 / self.max_zoom <= zoom <= self.max_zoom)
-
-    def _extent(self, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Corners of a box's crop: padded, and widened to the aspect of the input."""
-        width, height = self.model.head.decoder.input_size
-        size = (box[2:] - box[:2]) * self._padding
-        size = np.maximum(size, size[::-1] * (width / height, height / width))
-        centre = (box[:2] + box[2:]) / 2
-        return centre - size / 2, centre + size / 2
-
-    def _embed_missing(self, jobs: Sequence[Job], crops: Sequence[LockedCrop]) -> None:
-        missing: list[tuple[LockedCrop, int]] = []
-        inputs: list[Tensor] = []
-        for (window, name, person), crop in zip(jobs, crops):
+    def _place(self, jobs: Sequence[Job]) -> None:
+        """Say through which crop each frame of the windows is seen."""
+        for window, _, person in jobs:
+            if person.track_id is None:
+                raise ValueError('streaming needs people with track ids')
+            track = self.state.tracks.setdefault(person.track_id, Track())
+            track.last_seen = window.frame_id
             for frame_id, frame in zip(window.frame_ids, window.frames):
-                if frame_id in crop.tokens:
+                is_key = frame_id == window.frame_id
+                if frame_id in track.frames and not (
+                    is_key and not self._fits(track.frames[frame_id][0], person.box, frame)
+                ):
                     continue
-                locked = Person(crop.box, person.score)
+                box = person.box if is_key else person.later.get(frame_id, person.box)
+                track.frames[frame_id] = self._crop_for(track, box, frame), None
+
+    def _see(self, jobs: Sequence[Job]) -> None:
+        """Put all frames of the windows into the state, the new ones through the backbone."""
+        self._place(jobs)
+        missing: list[tuple[Track, int, Crop]] = []
+        inputs: list[Tensor] = []
+        for window, name, person in jobs:
+            track = self.state.tracks[person.track_id]
+            for frame_id, frame in zip(window.frame_ids, window.frames):
+                crop, tokens = track.frames[frame_id]
+                if tokens is not None:
+                    continue
                 shape = frame.shape[:2]
-                packed = self._single(
-                    self._sample(locked, name, dict(img=[frame], img_shape=shape, ori_shape=shape))
-                )
-                crop.tokens[frame_id] = packed['inputs']  # a place, filled below
+                clip = dict(img=[frame], img_shape=shape, ori_shape=shape)
+                packed = self._single(self._sample(Person(crop.box, person.score), name, clip))
                 crop.sample = crop.sample or packed['data_samples']
-                missing.append((crop, frame_id))
+                track.frames[frame_id] = crop, packed['inputs']  # a place, filled below
+                missing.append((track, frame_id, crop))
                 inputs.append(packed['inputs'])
+        self.state.person_frames += len(jobs)
         if not inputs:
             return
         model = self.model
         images = self._preprocess(dict(inputs=inputs, data_samples=[]), False)['inputs'][:, 0]
         views = [images, images.flip(-1)] if model.test_cfg.get('flip_test', False) else [images]
         tokens = torch.stack([self._embed(view) for view in views], dim=1)
-        for (crop, frame_id), frame_tokens in zip(missing, tokens):
-            crop.tokens[frame_id] = frame_tokens
+        for (track, frame_id, crop), frame_tokens in zip(missing, tokens):
+            track.frames[frame_id] = crop, frame_tokens
         self.state.backbone_passes += len(missing)
+
+    def _crop_for(self, track: Track, box: np.ndarray, frame: np.ndarray) -> Crop:
+        """The crop that the track has, or a new one if the box has left it."""
+        if track.crop is None or not self._fits(track.crop, box, frame):
+            self.state.renewals += track.crop is not None
+            track.crop = Crop(np.array(box, np.float32), frame.shape)
+        return track.crop
+
+    def _fits(self, crop: Crop, box: np.ndarray, frame: np.ndarray) -> bool:
+        off = np.abs(box - crop.box).max()
+        longer = (crop.box[2:] - crop.box[:2]).max()
+        return crop.shape == frame.shape and bool(off <= self.hold * longer)
 
     def _embed(self, images: Tensor) -> Tensor:
         feature = self.model.backbone(images.contiguous(memory_format=torch.channels_last))
         feature = feature[-1] if isinstance(feature, (tuple, list)) else feature
         return self.model.neck.embed(feature)
 
+    def _seen_from(self, wanted: Crop, crop: Crop, tokens: Tensor) -> Tensor:
+        if crop is wanted:
+            return tokens
+        codec = self.model.head.decoder
+        size = np.asarray(codec.input_size, dtype=float)
+        # What the crop's scale in image pixels spans, in input pixels; less by one with UDP.
+        extent = getattr(codec, 'input_extent', size)
+        (origin, scale), (wanted_origin, wanted_scale) = map(_placement, (crop, wanted))
+        zoom = wanted_scale / scale
+        shift = (wanted_origin - origin) * extent / scale
+        return resample_tokens(tokens, zoom, shift, size)
+
     @staticmethod
-    def _sample_of(crop: LockedCrop, person: Person, window: Window, name: str) -> PoseDataSample:
+    def _sample_of(crop: Crop, person: Person, window: Window, name: str) -> PoseDataSample:
         sample = copy.deepcopy(crop.sample)
         clip = window.results()
         clip.pop('img')
@@ -269,9 +282,68 @@ class StreamingPoser(ClipPoser):
     def _forget(self, window: Window) -> None:
         """Drop tokens and tracks that no later window can use."""
         oldest = window.frame_id + 1 + min(self.offsets)
-        for track, seen in list(self.state.last_seen.items()):
-            if seen < oldest:
-                del self.state.last_seen[track], self.state.crops[track]
-        for crop in self.state.crops.values():
-            for frame_id in [i for i in crop.tokens if i < oldest]:
-                del crop.tokens[frame_id]
+        tracks = self.state.tracks
+        for track_id in [i for i, track in tracks.items() if track.last_seen < oldest]:
+            del tracks[track_id]
+        for track in tracks.values():
+            for frame_id in [i for i in track.frames if i < oldest]:
+                del track.frames[frame_id]
+
+
+def _placement(crop: Crop) -> tuple[np.ndarray, np.ndarray]:
+    """Upper left corner and scale of a crop, each (x, y) in image pixels."""
+    scale = np.asarray(crop.sample.metainfo['input_scale'], dtype=float)
+    return np.asarray(crop.sample.metainfo['input_center'], dtype=float) - scale / 2, scale
+
+
+def resample_tokens(
+    tokens: Tensor, zoom: Sequence[float], shift: Sequence[float], size: Sequence[float]
+) -> Tensor:
+    """Tokens of a frame as another crop of it would have them, about.
+
+    Where the crops differ by whole cells, tokens are moved as they are; else they are interpolated
+    by cubic convolution. Cells that the old crop has not seen repeat the outermost one that it has.
+    What the backbone would have made of the other surroundings is not known.
+
+    Args:
+        tokens: (V, D, H, W), the second view being that of the mirrored image.
+        zoom, shift: (x, y); pixel p of the wanted crop is pixel ``zoom * p + shift`` of the one
+            that was seen, in input pixels.
+        size: (w, h) of the input.
+
+    Returns:
+        Tensor: (V, D, H, W).
+    """
+    height, width = tokens.shape[2:]
+    zoom, shift, size = (np.asarray(v, dtype=float) for v in (zoom, shift, size))
+    views = []
+    for view, view_tokens in enumerate(tokens):
+        if view:
+            shift = np.array([(size[0] - 1) * (1 - zoom[0]) - shift[0], shift[1]])
+        cell = size / (width, height)
+        first = (cell - 1) / 2  # the middle of the first cell
+        cells = (shift + (zoom - 1) * first) / cell
+        columns = interpolation_matrix(width, zoom[0], cells[0])
+        rows = interpolation_matrix(height, zoom[1], cells[1])
+        # One product over all cells is faster than one over each axis.
+        views.append(view_tokens.flatten(1) @ torch.kron(rows, columns).T.to(tokens))
+    return torch.stack(views).view_as(tokens)
+
+
+def interpolation_matrix(count: int, zoom: float, shift: float) -> Tensor:
+    """Cubic convolution along a row of cells, as a matrix.
+
+    Cell i of the result is what stands at ``zoom * i + shift``, by the kernel of Keys (IEEE TASSP
+    29(6), 1981, a = -1/2); the first and the last cell are repeated without end.
+
+    Returns:
+        Tensor: (count, count), float64.
+    """
+    position = zoom * torch.arange(count, dtype=torch.float64) + shift
+    taps = position.floor()[:, None] + torch.arange(-1, 3)
+    far = (position[:, None] - taps).abs()
+    weights = torch.where(
+        far < 1, (1.5 * far - 2.5) * far**2 + 1, ((2.5 - 0.5 * far) * far - 4) * far + 2
+    )
+    cells = taps.clamp(0, count - 1).long()
+    return torch.zeros(count, count, dtype=torch.float64).scatter_add_(1, cells, weights)

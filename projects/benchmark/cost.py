@@ -44,24 +44,24 @@ NECK, PREPARE, CALL = 'STRL', 'decoder: prepare', 'decoder: one call, N={}'
 KEYPOINTS, WHOLE, ONE_PASS = 'heatmaps to keypoints, N={}', 'whole, S={} N={}', ' (in one pass)'
 
 
-def build_models(cfg: Config) -> tuple[nn.Module, nn.Module]:
-    """Build a config's estimator with random weights and ViTPose's head for its backbone.
+def vitpose_head(in_channels: int, out_channels: int) -> dict:
+    """Config of the head of mmpose's td-hm_ViTPose: two deconvolutions of 256 channels."""
+    return dict(
+        type='HeatmapHead',
+        in_channels=in_channels,
+        out_channels=out_channels,
+        deconv_out_channels=(256, 256),
+        deconv_kernel_sizes=(4, 4),
+    )
 
-    The head is the one of mmpose's td-hm_ViTPose configs: two deconvolutions of 256 channels.
-    """
+
+def build_models(cfg: Config) -> tuple[nn.Module, nn.Module]:
+    """Build a config's estimator with random weights and ViTPose's head for its backbone."""
     model_cfg = copy.deepcopy(cfg.model)
     model_cfg.backbone.init_cfg = None
     model = MODELS.build(model_cfg)
-    vitpose_head = MODELS.build(
-        dict(
-            type='HeatmapHead',
-            in_channels=model.neck.in_channels,
-            out_channels=model.head.out_channels,
-            deconv_out_channels=(256, 256),
-            deconv_kernel_sizes=(4, 4),
-        )
-    )
-    return model.eval(), vitpose_head.eval()
+    head = MODELS.build(vitpose_head(model.neck.in_channels, model.head.out_channels))
+    return model.eval(), head.eval()
 
 
 def count_flops(function: Callable[[], object]) -> int:

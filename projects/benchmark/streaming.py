@@ -1,0 +1,439 @@
+"""Streaming: what a person-frame costs beside ViTPose, and what it costs in accuracy.
+
+``cost`` follows one walking person through a synthetic video, live: processor time of a
+person-frame on one core, as a ratio to single-frame ViTPose on the same frame. ``accuracy`` tests
+a checkpoint on annotated videos with and without streaming. README.md beside this file holds the
+results.
+"""
+
+import argparse
+import copy
+import json
+import os.path as osp
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from cost import build_models, describe_run, quartiles, vitpose_head
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import init_default_scope
+from mmpose.apis import init_model
+from mmpose.registry import DATASETS, METRICS, MODELS
+from torch import nn
+
+from diffpose_mm.apis import ClipPoser, StreamingPoser, iterate_windows
+from diffpose_mm.apis.people import Person
+from diffpose_mm.apis.poser import Job
+from diffpose_mm.apis.windows import clip_offsets
+from diffpose_mm.datasets.synthetic.body import Body
+from diffpose_mm.datasets.synthetic.labels import annotate
+from diffpose_mm.datasets.synthetic.motion import Motion
+from diffpose_mm.datasets.synthetic.render import render
+from diffpose_mm.datasets.synthetic.scene import FPS as SCENE_FPS
+from diffpose_mm.datasets.synthetic.scene import Difficulty, Scene
+from diffpose_mm.datasets.synthetic.scene import Person as Walker
+from diffpose_mm.engine.launch import set_data_root
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'configs/diffpose_posetrack18.py'
+DEMO = ROOT / 'configs/diffpose_synthetic.py'
+DEMO_WEIGHTS = ROOT / 'projects/demo/checkpoints/diffpose_synthetic.pth'
+FPS = 25.0
+VITPOSE, STREAM, FULL = 'ViTPose, one frame', 'streaming, S={}', 'whole window, S={}'
+
+
+class _OvalWalk(Motion):
+    """A gait on an oval: its heading is that of the way."""
+
+    def heading(self, t: np.ndarray) -> np.ndarray:
+        return np.interp(t, self.moments, self.headings)
+
+
+class WalkScene(Scene):
+    """One person who walks round an oval before a hand-held camera that follows loosely.
+
+    The person is seen from the side, from the front and from behind, nearer and farther.
+    """
+
+    def _people(self, rng: np.random.Generator) -> None:
+        body = Body(rng)
+        depth = self.focal * body.height / (125 * self.unit)
+        body.dress(rng, self.focal * body.height / depth)
+        motion = _OvalWalk(rng, self.duration, ('walk',), 0.0)
+        motion.arm = None
+        angle = np.linspace(0, 60 * np.pi, 60001)
+        oval = np.stack([0.42 * depth * np.sin(angle), depth - 0.25 * depth * np.cos(angle)], -1)
+        step = np.diff(oval, axis=0)
+        way = np.concatenate([[0], np.cumsum(np.hypot(*step.T))])
+        grid = self.grid
+        speed = motion.speeds[0] * body.height / 1.7
+        path = np.stack([np.interp(speed * (grid - grid[0]), way, oval[:, i]) for i in (0, 1)], -1)
+        heading = np.unwrap(np.arctan2(step[:, 0], -step[:, 1]))
+        motion.moments = grid
+        motion.headings = np.interp(speed * (grid - grid[0]), way[1:], heading)
+        self.people = [Walker(body, motion, grid, path)]
+
+    def _light(self, rng: np.random.Generator) -> None:
+        super()._light(rng)
+        # The generator's 15 frames a second to those of a usual camera.
+        self.times = self.times * SCENE_FPS / FPS
+        self.exposure = self.exposure * SCENE_FPS / FPS
+
+
+def walk_scene(frames: int, size: tuple[int, int] = (640, 480), seed: int = 0) -> WalkScene:
+    """The scene of the cost benchmark."""
+    calm = Difficulty(
+        occluders=0, static_occluders=0, shake=0.008, pan=0.05, defocus=0, gain=0.1, noise=3.0
+    )
+    return WalkScene(np.random.default_rng(seed), size, frames, calm)
+
+
+def walking_person(
+    frames: int, size: tuple[int, int] = (640, 480), seed: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Frames (h, w, 3) BGR of a walk, and in each the person's box as PoseTrack draws it.
+
+    The box is x1, y1, x2, y2 in image pixels, or None where too little of the person is seen.
+    """
+    scene = walk_scene(frames, size, seed)
+    for frame in render(scene):
+        people, _ = annotate(scene, frame)
+        box = None
+        if people:
+            x, y, width, height = people[0]['bbox']
+            box = np.array([x, y, x + width, y + height], np.float32)
+        yield frame.image, box
+
+
+def build_vitpose(cfg: Config) -> tuple[nn.Module, Compose]:
+    """Single-frame ViTPose as mmpose has it, with the backbone and input of a config.
+
+    Returns:
+        The model with random weights, without flip test, and its test pipeline.
+    """
+    codec = cfg.model.head.decoder
+    sizes = dict(input_size=codec.input_size, heatmap_size=codec.heatmap_size)
+    model = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            data_preprocessor=dict(cfg.model.data_preprocessor, type='PoseDataPreprocessor'),
+            backbone=dict(cfg.model.backbone, init_cfg=None),
+            head=dict(
+                vitpose_head(cfg.model.neck.in_channels, cfg.model.head.out_channels),
+                decoder=dict(type='UDPHeatmap', sigma=codec.sigma, **sizes),
+            ),
+            test_cfg=dict(flip_test=False),
+        )
+    )
+    own = cfg.test_dataloader.dataset.pipeline
+    pipeline = Compose(
+        [
+            dict(type='LoadImage'),
+            *(step for step in own if step.type in ('GetBBoxCenterScale', 'TopdownAffine')),
+            dict(type='PackPoseInputs'),
+        ]
+    )
+    return model.eval(), pipeline
+
+
+def measure_cost(
+    cfg: Config,
+    frames: int = 300,
+    steps: Sequence[int] = (1, 4),
+    seed: int = 0,
+    full_every: int = 30,
+    size: tuple[int, int] = (640, 480),
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[dict]:
+    """Processor time of a live stream with one walking person, beside ViTPose on its frames.
+
+    There is one stream; its S changes from frame to frame, as nothing that it keeps depends on S.
+    On every ``full_every``-th frame the window goes through the model as a whole, too.
+
+    Returns:
+        list[dict]: A row each for ViTPose, the stream with each S and the whole window.
+        ``frames``: how many were timed; ``seconds``: their median; ``ratio``: their sum over
+        ViTPose's on the same frames; ``median``, ``spread``: median and quartiles of the ratios
+        frame by frame. For the stream ``renewed`` and ``passes``: renewals of the crop and
+        backbone passes a person-frame.
+    """
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model, _ = build_models(cfg)
+    model.test_cfg = dict(copy.deepcopy(cfg.model.test_cfg), flip_test=False, num_hypotheses=1)
+    dataset = cfg.test_dataloader.dataset
+    model.dataset_meta = DATASETS.get(dataset.type)._load_metainfo(
+        dict(from_file='configs/_base_/datasets/posetrack18.py')
+    )
+    vitpose, vitpose_pipeline = build_vitpose(cfg)
+    vitpose.dataset_meta = model.dataset_meta
+    offsets = clip_offsets(cfg)
+    pipeline = Compose(dataset.pipeline)
+    stream, full = StreamingPoser(model, pipeline, offsets), ClipPoser(model, pipeline)
+
+    def run_vitpose(job: Job) -> None:
+        window, name, person = job
+        data = dict(
+            img=window.frame,
+            img_path=name,
+            bbox=person.box[None],
+            bbox_score=np.ones(1, np.float32),
+            **vitpose.dataset_meta,
+        )
+        with torch.no_grad():
+            vitpose.test_step(pseudo_collate([vitpose_pipeline(data)]))
+
+    def run(poser: ClipPoser, count: int) -> Callable[[Job], None]:
+        def run_poser(job: Job) -> None:
+            model.test_cfg['sampling_steps'] = count
+            poser([job])
+
+        return run_poser
+
+    walk = list(walking_person(frames, size, seed))
+    windows = iterate_windows([frame for frame, _ in walk], offsets, 'causal')
+    times: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    turn = 0
+    for index, (window, (_, box)) in enumerate(zip(windows, walk)):
+        if box is None:
+            continue
+        job = window, f'{index:06d}.jpg', Person(box, 1.0, 0)
+        count = steps[turn % len(steps)]
+        parts = {VITPOSE: run_vitpose, STREAM.format(count): run(stream, count)}
+        if turn % full_every == 0:
+            parts[FULL.format(count)] = run(full, count)
+        # Each goes first as often as the other.
+        names = list(parts) if turn // len(steps) % 2 else list(parts)[::-1]
+        if turn == 0:
+            run_vitpose(job)
+            run(StreamingPoser(model, pipeline, offsets), count)(job)
+        taken = {}
+        for name in names:
+            start = time.process_time()
+            parts[name](job)
+            taken[name] = time.process_time() - start
+        for name in parts:
+            times[name].append((taken[name], taken[VITPOSE]))
+        turn += 1
+        progress(f'frame {index + 1}/{frames}')
+
+    rows = []
+    for name in [VITPOSE, *(kind.format(s) for kind in (STREAM, FULL) for s in steps)]:
+        if not times[name]:
+            continue
+        seconds, reference = zip(*times[name])
+        ratios = [own / other for own, other in times[name]]
+        rows.append(
+            dict(
+                path=name,
+                frames=len(seconds),
+                seconds=statistics.median(seconds),
+                ratio=sum(seconds) / sum(reference),
+                median=statistics.median(ratios),
+                spread=quartiles(ratios),
+            )
+        )
+        if name.startswith(STREAM.split(',')[0]):
+            rows[-1].update(_shares(stream))
+    return rows
+
+
+def measure_accuracy(
+    cfg: Config,
+    checkpoint: str,
+    mode: str = 'offline',
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[dict]:
+    """PoseTrack AP with and without streaming, at the config's own test settings.
+
+    Args:
+        cfg: Its test data set has annotated boxes.
+        checkpoint: Weights of its model.
+        mode: 'offline' or 'causal'.
+        progress: Called with a line of text.
+
+    Returns:
+        list[dict]: Two rows, ``path``, the metrics of :class:`PoseTrackAP`, and for the stream
+        ``renewed`` and ``passes`` as in :func:`measure_cost`.
+    """
+    init_default_scope('mmpose')
+    model = init_model(cfg, str(checkpoint), device='cpu')
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    offsets, pipeline = clip_offsets(cfg), Compose(cfg.test_dataloader.dataset.pipeline)
+    full, stream = ClipPoser(model, pipeline), StreamingPoser(model, pipeline, offsets)
+    posers = {'whole window': full, 'streaming': stream}
+    metrics: dict[str, BaseMetric] = {}
+    for path in posers:
+        metrics[path] = METRICS.build(dict(type='PoseTrackAP', ann_file=dataset.ann_file))
+        metrics[path].dataset_meta = dataset.metainfo
+    totals: dict[str, int] = defaultdict(int)
+    for number, steps in enumerate(_annotated_videos(dataset, offsets, mode)):
+        stream.state.reset()
+        for jobs, infos in steps:
+            for path, poser in posers.items():
+                for sample, info in zip(poser(jobs), infos):
+                    sample.set_metainfo(dict(id=info['id'], img_id=info['img_id']))
+                    metrics[path].process([], [sample.to_dict()])
+        for name in ('person_frames', 'renewals', 'backbone_passes'):
+            totals[name] += getattr(stream.state, name)
+        progress(f'video {number + 1}')
+    for name, value in totals.items():
+        setattr(stream.state, name, value)
+    rows = [dict(path=path, **metric.compute_metrics(metric.results))
+            for path, metric in metrics.items()]
+    rows[1].update(_shares(stream))
+    return rows
+
+
+def _shares(stream: StreamingPoser) -> dict[str, float]:
+    state = stream.state
+    return dict(
+        renewed=state.renewals / state.person_frames,
+        passes=state.backbone_passes / state.person_frames,
+    )
+
+
+def _annotated_videos(
+    dataset: torch.utils.data.Dataset, offsets: Sequence[int], mode: str
+) -> Iterator[list[tuple[list[Job], list[dict]]]]:
+    """By video, the jobs of every frame with people, and what the data set knows of them."""
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    for folder, video in groupby(infos, key=lambda info: osp.dirname(info['img_path'])):
+        people: dict[int, list[dict]] = defaultdict(list)
+        for info in video:
+            people[info['frame_number']].append(info)
+        first, last = info['frame_range']
+        extension = osp.splitext(info['img_path'])[1]
+        digits = len(osp.splitext(osp.basename(info['img_path']))[0])
+        paths = [f'{folder}/{n:0{digits}d}{extension}' for n in range(first, last + 1)]
+        steps = []
+        for window in iterate_windows([cv2.imread(path) for path in paths], offsets, mode):
+            here = people[first + window.frame_id]
+            jobs = [
+                (window, paths[window.frame_id], Person(
+                    info['bbox'][0], 1.0, info['track_id'], {
+                        frame_id: other['bbox'][0]
+                        for frame_id in window.frame_ids if frame_id > window.frame_id
+                        for other in people[first + frame_id]
+                        if other['track_id'] == info['track_id']}))
+                for info in here
+            ]
+            steps.append((jobs, here))
+        yield steps
+
+
+def format_cost(rows: list[dict]) -> str:
+    """Markdown table of :func:`measure_cost`."""
+    lines = [
+        '| path | frames | ms | x ViTPose | median | quartiles | crop renewed | backbone passes |',
+        '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+    ]
+    for row in rows:
+        low, high = row['spread']
+        shares = (f'{row["renewed"]:.3f} | {row["passes"]:.3f}' if 'passes' in row else ' | ')
+        lines.append(
+            f'| {row["path"]} | {row["frames"]} | {row["seconds"] * 1e3:.0f} | {row["ratio"]:.3f} '
+            f'| {row["median"]:.3f} | {low:.3f} {high:.3f} | {shares} |'
+        )
+    return '\n'.join(lines)
+
+
+def format_accuracy(rows: list[dict]) -> str:
+    """Markdown table of :func:`measure_accuracy`."""
+    names = [name for name in rows[0] if name == 'AP' or name.startswith('AP (')]
+    lines = [
+        f'| path | {" | ".join(names)} | crop renewed | backbone passes |',
+        f'| --- | {"---: | " * len(names)}---: | ---: |',
+    ]
+    for row in rows:
+        shares = (f'{row["renewed"]:.3f} | {row["passes"]:.3f}' if 'passes' in row else ' | ')
+        lines.append(
+            f'| {row["path"]} | {" | ".join(f"{row[name]:.2f}" for name in names)} | {shares} |')
+    return '\n'.join(lines)
+
+
+def write_walk(path: Path, frames: int, seed: int) -> None:
+    """Write the walk as a video with its boxes, to be looked at."""
+    writer = None
+    for image, box in walking_person(frames, seed=seed):
+        if writer is None:
+            size = image.shape[1::-1]
+            writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), FPS, size)
+            if not writer.isOpened():
+                raise SystemExit(f'cannot write {path}')
+        if box is not None:
+            corners = box.round().astype(int).tolist()
+            cv2.rectangle(image, corners[:2], corners[2:], (0, 255, 255), 1)
+        writer.write(image)
+    writer.release()
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Arguments of the command line."""
+    style = dict(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, **style)
+    commands = parser.add_subparsers(dest='command', required=True)
+    cost = commands.add_parser('cost', help='time of a person-frame beside ViTPose', **style)
+    cost.add_argument('config', nargs='?', default=str(CONFIG), help='random weights are used')
+    cost.add_argument('--frames', type=int, default=300)
+    cost.add_argument('--steps', type=int, nargs='+', default=[1, 4], metavar='S')
+    cost.add_argument('--seed', type=int, default=0, help='of the walk')
+    cost.add_argument('--full-every', type=int, default=30, metavar='N', help='send the whole '
+                      'window of every N-th frame through the model, too, for comparison')
+    cost.add_argument('--video', type=Path, help='only write the walk to this .mp4 file')
+    accuracy = commands.add_parser('accuracy', help='AP with and without streaming', **style)
+    accuracy.add_argument('config', nargs='?', default=str(DEMO))
+    accuracy.add_argument('checkpoint', nargs='?', default=str(DEMO_WEIGHTS))
+    accuracy.add_argument('--data-root', help="in place of the config's")
+    accuracy.add_argument('--mode', choices=['offline', 'causal'], default='offline')
+    for command in (cost, accuracy):
+        command.add_argument('--json', type=Path, help='also write all numbers to this file')
+    args = parser.parse_args(argv)
+    if args.command == 'cost':
+        for name in ('frames', 'full_every', *(['steps'] if args.steps else [])):
+            if np.min(getattr(args, name)) < 1:
+                parser.error(f'--{name.replace("_", "-")} must be at least 1')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a benchmark and print its table."""
+    args = parse_args(argv)
+    if args.command == 'cost' and args.video:
+        write_walk(args.video, args.frames, args.seed)
+        return
+    # On one core processor time is the time that passes on an idle machine.
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    run = describe_run(argparse.Namespace(device='cpu', amp=None, compile=False, clock='cpu'))
+    cfg = Config.fromfile(args.config)
+
+    def progress(line: str) -> None:
+        print(f'\r\033[K{args.command}: {line}', end='', file=sys.stderr, flush=True)
+
+    if args.command == 'cost':
+        rows = measure_cost(
+            cfg, args.frames, args.steps, args.seed, args.full_every, progress=progress)
+        table = format_cost(rows)
+    else:
+        if args.data_root:
+            set_data_root(cfg, args.data_root)
+        rows = measure_accuracy(cfg, args.checkpoint, args.mode, progress)
+        table = format_accuracy(rows)
+    print('\r\033[K', end='', file=sys.stderr, flush=True)
+    print(', '.join(f'{key} {value}' for key, value in run.items()) + '\n\n' + table, flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(dict(run=run, rows=rows), indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()
