@@ -107,11 +107,14 @@ def write_posetrack17(root, truth, splits=('val',), form='json', names=None):
     files = []
     for split in splits:
         for number, video in enumerate(truth):
-            folder = f'images/bonn_5sec/{split}{number:05d}_mpii'
+            group, end = (
+                ('bonn_5sec', 'testsub') if split == 'val' else ('bonn_mpii_train_5sec', 'trainsub')
+            )
+            folder = f'images/{group}/{number:06d}_mpii'
             frames = names or [f'{i + 1:08d}.jpg' for i in range(len(video))]
             write_frames(root / 'posetrack_data' / folder, frames)
             # Official names of files are not those of the folders.
-            name = f'{split}{number:05d}_mpii_relpath_5sec_testsub.{form}'
+            name = f'{number:05d}_mpii_relpath_5sec_{end}.{form}'
             path = root / 'posetrack_data/annotations' / split / name
             path.parent.mkdir(parents=True, exist_ok=True)
             content = annolist(video, folder, frames)
