@@ -238,7 +238,7 @@ class VideoFile:
     """A video that is encoded in a thread of its own.
 
     OpenCV does not say when a frame could not be written: room on the disk is watched meanwhile,
-    and the frames are counted at the end.
+    and the last frame is read back at the end.
 
     Args:
         path: File to write; its folder exists. A container that OpenCV cannot write becomes .mp4.
@@ -316,11 +316,13 @@ class VideoFile:
         self._writer.release()
         self._writer = None
         capture = cv2.VideoCapture(self.path)
-        found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        # A header may promise frames that never came to the disk.
+        capture.set(cv2.CAP_PROP_POS_FRAMES, self.frames - 1)
+        whole = capture.grab() and int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) >= self.frames
         capture.release()
-        if found < self.frames:
+        if not whole:
             raise OSError(
-                f'video {self.path} is incomplete: {found} of {self.frames} frames can be read '
+                f'video {self.path} is incomplete: not all of its {self.frames} frames can be read '
                 'back. The disk is full or the file was changed'
             )
         print_log(

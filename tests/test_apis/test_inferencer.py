@@ -542,10 +542,11 @@ def short_files():
 
 @pytest.mark.parametrize('name', ['walk.avi', 'walk.mp4'])
 def test_a_video_that_could_not_be_written_whole_is_told(inferencer, tmp_path, short_files, name):
-    """OpenCV says nothing, so the frames are counted. The predictions are complete."""
-    path = write_video(tmp_path / name, moving_frames(7, width=320, height=240))
+    """OpenCV says nothing, so the last frame is read back. The predictions are complete."""
+    noise = np.random.default_rng(0).integers(0, 255, (7, 96, 128, 3), dtype=np.uint8)
+    path = write_video(tmp_path / name, noise)
     short_files(os.path.getsize(path) // 2)
-    with pytest.raises(OSError, match=f'{name} is incomplete: [0-6] of 7 frames.*disk is full'):
+    with pytest.raises(OSError, match=f'{name} is incomplete: not all of its 7 frames'):
         list(inferencer(path, out_dir=str(tmp_path)))
     assert len(read_json(tmp_path / 'predictions' / 'walk.json')) == 7
 
