@@ -1,9 +1,11 @@
 """Drawn predictions, one file for each person of each frame."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 import mmcv
+from mmengine.dist import all_gather_object, is_main_process
 from mmengine.fileio import get
 from mmengine.runner import Runner
 from mmpose.engine.hooks import PoseVisualizationHook
@@ -15,8 +17,8 @@ from mmpose.structures import PoseDataSample, merge_data_samples
 class ClipVisualizationHook(PoseVisualizationHook):
     """mmpose's hook, with file names that follow from the sample: video, frame and annotation.
 
-    mmpose's number the files of a frame's name as they come, so that two processes, or two videos
-    with frames of one name, compete for them.
+    mmpose's hook numbers files as they come, and of several processes only the first one's samples
+    are drawn. Here it draws those of all.
     """
 
     def after_test_iter(
@@ -26,11 +28,14 @@ class ClipVisualizationHook(PoseVisualizationHook):
         data_batch: dict,
         outputs: Sequence[PoseDataSample],
     ) -> None:
-        """Draw every sample of a batch."""
+        """Draw every sample of a batch, in the main process."""
         if not self.enable:
             return
+        parts = all_gather_object([sample.cpu() for sample in outputs])
+        if not is_main_process():
+            return
         self._visualizer.set_dataset_meta(runner.test_evaluator.dataset_meta)
-        for sample in outputs:
+        for sample in itertools.chain(*parts):
             self._test_index += 1
             path = Path(sample.img_path)
             name = f'{path.parent.name}_{path.stem}_{sample.id}.jpg'

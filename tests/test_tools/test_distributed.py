@@ -1,0 +1,154 @@
+"""Two processes: tested, they give the numbers of one; trained, its weights."""
+
+import importlib
+import json
+import multiprocessing
+import os
+import pickle
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MessageHub
+from tools_helpers import CONFIG, arguments
+
+from diffpose_mm.datasets.synthetic import synthesize
+from diffpose_mm.tools import test, train
+
+CHECKPOINT = Path(__file__).parents[2] / 'projects/demo/checkpoints/diffpose_synthetic.pth'
+# Every sort of output, on a number of samples that two do not divide. Matrix products round by the
+# size of a batch, of which the last one is another in two processes: here all are of one sample.
+SCORED = """
+_base_ = [{config!r}]
+test_dataloader = dict(batch_size=1, dataset=dict(indices=15))
+model = dict(test_cfg=dict(num_hypotheses=2))
+test_evaluator = [
+    dict(type='PoseTrackAP', outfile_prefix={folder!r} + '/submission/any'),
+    dict(type='HypothesisQuality')]
+"""
+# As the shipped config, but that nothing is random except what the head draws: augmentation follows
+# from a loader's own seed, and statistics over a batch are those of half of it.
+SAME = """
+_base_ = [{config!r}]
+train_pipeline = [
+    dict(type='LoadClip'),
+    dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='TopdownAffine', input_size=(96, 128), use_udp=True),
+    dict(type='GenerateTarget', encoder=_base_.codec),
+    dict(type='PackClipInputs'),
+]
+model = dict(backbone=dict(norm_eval=True))
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
+    dataset=dict(pipeline=train_pipeline))
+param_scheduler = None
+optim_wrapper = dict(optimizer=dict(lr=2e-4))
+"""
+
+
+@pytest.fixture(scope='module')
+def drawn(tmp_path_factory):
+    """Root of a synthetic data set, on which the shipped checkpoint scores well."""
+    root = tmp_path_factory.mktemp('drawn') / 'set'
+    synthesize(root, train_videos=2, val_videos=2, frames=5, seed=2)
+    return root
+
+
+def process(rank, port, tool, argv, file):
+    """One of two processes, as torch starts them; keeps what the tool returns and logs."""
+    environ = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=2, MASTER_ADDR='localhost')
+    os.environ.update({key: str(value) for key, value in dict(environ, MASTER_PORT=port).items()})
+    torch.set_num_threads(1)
+    returned = importlib.import_module(f'diffpose_mm.tools.{tool}').main(
+        [*argv, '--launcher', 'pytorch']
+    )
+    Path(f'{file}.{rank}').write_bytes(pickle.dumps((returned, losses())))
+
+
+def losses():
+    scalars = MessageHub.get_current_instance().log_scalars
+    return scalars['train/loss'].data[0] if 'train/loss' in scalars else None
+
+
+@pytest.fixture(scope='module')
+def run_two(tmp_path_factory):
+    """Runs a tool in two processes; returns for each what it returned and its losses."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([__name__])
+
+    def run(tool, argv):
+        with socket.socket() as free:
+            free.bind(('localhost', 0))
+            port = free.getsockname()[1]
+        file = tmp_path_factory.mktemp('two') / 'returned'
+        processes = [
+            context.Process(target=process, args=(rank, port, tool, argv, file))
+            for rank in range(2)
+        ]
+        for one in processes:
+            one.start()
+        for one in processes:
+            one.join()
+        assert [one.exitcode for one in processes] == [0, 0]
+        return [pickle.loads(Path(f'{file}.{rank}').read_bytes()) for rank in range(2)]
+
+    return run
+
+
+def test_two_processes_score_as_one(drawn, run_two, tmp_path):
+    """Broken if a sample were lost, or one that pads the shorter part counted twice."""
+    found = {}
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        config = folder / 'scored.py'
+        config.write_text(SCORED.format(config=os.path.abspath(CONFIG), folder=str(folder)))
+        argv = arguments(
+            config, CHECKPOINT, '--dump', folder / 'all.pkl', '--out', folder / 'ap.json',
+            '--show-dir', folder / 'pictures', data_root=drawn, work_dir=folder,
+        )  # fmt: skip
+        if number == 1:
+            metrics = test.main(argv)
+        else:
+            (metrics, _), (other, _) = run_two('test', argv)
+            assert metrics == other
+        files = {
+            str(path.relative_to(folder)): path.read_bytes()
+            for name in ('submission', 'pictures')
+            for path in (folder / name).iterdir()
+        }
+        dumped = pickle.loads((folder / 'all.pkl').read_bytes())
+        assert json.loads((folder / 'ap.json').read_text()) == metrics
+        found[number] = metrics, files, [(one['img_id'], one['id']) for one in dumped]
+    assert found[1] == found[2]
+    metrics, files, samples = found[1]
+    assert metrics['posetrack/AP'] > 20 and 20 < metrics['hypotheses/mean PCK'] < 100
+    assert len(set(samples)) == 15
+    assert sum(name.endswith('.json') for name in files) == 2
+    assert sum(name.endswith('.jpg') for name in files) == 15
+
+
+def test_two_processes_with_half_the_batch_train_as_one(drawn, run_two, tmp_path):
+    """Broken if processes share noise, weigh their samples unequally or see each other's."""
+    config = tmp_path / 'same.py'
+    config.write_text(SAME.format(config=os.path.abspath(CONFIG)))
+    found = {}
+    for number in (1, 2):
+        argv = arguments(
+            config, '--no-validate', data_root=drawn, work_dir=tmp_path / str(number),
+            options=[f'train_dataloader.batch_size={4 // number}', 'train_cfg.max_epochs=2'],
+        )  # fmt: skip
+        if number == 1:
+            train.main(argv)
+            found[number] = losses()
+        else:
+            (_, first), (_, second) = run_two('train', argv)
+            assert not np.allclose(first, second, rtol=0.01)
+            found[number] = (first + second) / 2
+    assert len(found[1]) >= 10
+    np.testing.assert_allclose(found[2], found[1], rtol=1e-4)
+    weights = [torch.load(tmp_path / number / 'epoch_2.pth')['state_dict'] for number in ('1', '2')]
+    for key, value in weights[0].items():
+        torch.testing.assert_close(weights[1][key], value, rtol=0, atol=1e-4)
