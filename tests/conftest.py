@@ -105,3 +105,41 @@ def write_tiny_posetrack(root, videos=2, frames=3, size=(160, 120), seed=0):
 def tiny_posetrack(tmp_path_factory):
     """Root of a tiny data set in the layout of PoseTrack18; not to be written to."""
     return write_tiny_posetrack(tmp_path_factory.mktemp('tiny') / 'posetrack18')
+
+
+JHMDB_KEYPOINTS = (
+    'neck belly head right_shoulder left_shoulder right_hip left_hip right_elbow left_elbow '
+    'right_knee left_knee right_wrist left_wrist right_ankle left_ankle'
+).split()
+
+
+@pytest.fixture(scope='session')
+def tiny_jhmdb(tmp_path_factory):
+    """Root of a tiny Sub-JHMDB, fields and numbering as in mmpose's files; not to be written to."""
+    root = tmp_path_factory.mktemp('tiny') / 'jhmdb'
+    rng = np.random.default_rng(0)
+    (root / 'annotations').mkdir(parents=True)
+    category = dict(supercategory='person', id=1, name='person', keypoints=JHMDB_KEYPOINTS,
+                    skeleton=[[1, 3], [1, 4]])  # fmt: skip
+    for video, split in enumerate(('Sub1_train', 'Sub1_test')):
+        folder, nframes = f'Rename_Images/catch/Frisbee_catch_f_cm_np1_ri_med_{video}', 4
+        (root / folder).mkdir(parents=True)
+        images, annotations = [], []
+        for number in range(1, nframes + 1):
+            file_name = f'{folder}/{number:05d}.png'
+            picture = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+            cv2.imwrite(str(root / file_name), picture)
+            image_id = (228 + video) * 10000 + number
+            images.append(
+                dict(is_labeled=True, file_name=file_name, nframes=nframes, frame_id=image_id,
+                     vid_id=f'{228 + video:05d}', id=image_id, width=160, height=120)
+            )  # fmt: skip
+            points = np.c_[rng.uniform((41, 11), (100, 110), (15, 2)).round(6), np.full(15, 2.0)]
+            annotations.append(
+                dict(keypoints=points.ravel().tolist(), track_id=0, image_id=image_id,
+                     bbox=[36.0, 6.0, 70.0, 110.0], scores=[], category_id=1,
+                     id=1000000000000 + image_id)
+            )  # fmt: skip
+        content = dict(categories=[category], images=images, annotations=annotations)
+        (root / f'annotations/{split}.json').write_text(json.dumps(content))
+    return root

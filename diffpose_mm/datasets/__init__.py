@@ -4,7 +4,12 @@ The synthetic people live in ``diffpose_mm.datasets.synthetic``, which is import
 used.
 """
 
-from .body import PoseTrack17ClipDataset, PoseTrack18ClipDataset, PoseTrack21ClipDataset
+from .body import (
+    JHMDBClipDataset,
+    PoseTrack17ClipDataset,
+    PoseTrack18ClipDataset,
+    PoseTrack21ClipDataset,
+)
 from .samplers import ClipBlockSampler
 from .transforms import (
     CLIP_META_KEYS,
@@ -21,6 +26,7 @@ __all__ = [
     'ClipCoarseDropout',
     'ClipPhotometricDistortion',
     'ClipRandomFlip',
+    'JHMDBClipDataset',
     'LoadClip',
     'PackClipInputs',
     'PoseTrack17ClipDataset',

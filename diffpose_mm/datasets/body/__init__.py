@@ -1,5 +1,6 @@
 """Human video data sets, read as clips."""
 
+from .jhmdb_clip_dataset import JHMDBClipDataset
 from .posetrack_clip_dataset import (
     PoseTrack17ClipDataset,
     PoseTrack18ClipDataset,
@@ -10,6 +11,7 @@ from .posetrack_clip_dataset import (
 )
 
 __all__ = [
+    'JHMDBClipDataset',
     'PoseTrack17ClipDataset',
     'PoseTrack18ClipDataset',
     'PoseTrack21ClipDataset',
