@@ -180,8 +180,8 @@ class DiffPoseInferencer(Pose2DInferencer):
             mode: 'offline' (the whole window) or 'causal' (no frame after the keyframe; it stands
                 in for them). Defaults to 'causal' for cameras, else 'offline'.
             frame_offsets: Of the window, in place of the config's; equally many.
-            streaming: Hold the crop of a track still as long as the person stays in it, so that
-                each person-frame needs one pass of the backbone. Only for clips.
+            streaming: Each person-frame goes through the backbone once, and not with every window
+                that it belongs to; see :class:`StreamingPoser`. Only for clips.
             sampling_steps, num_hypotheses: In place of the config's ``test_cfg``.
             return_hypotheses: Put ``hypotheses`` and ``hypothesis_scores`` into the predictions.
             bboxes: Boxes, see :class:`GivenBoxes`. No detector runs.

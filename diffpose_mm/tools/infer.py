@@ -104,7 +104,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     clip.add_argument(
         '--streaming',
         action='store_true',
-        help='hold crops still while people stay in them: one backbone pass a person and frame',
+        help='one backbone pass a person and frame in place of one for each frame of the window',
     )
     clip.add_argument('--batch-size', type=int, default=8, help='people x frames (default: 8)')
 
