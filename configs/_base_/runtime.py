@@ -4,13 +4,22 @@ _base_ = ['mmpose::_base_/default_runtime.py']
 
 custom_imports = dict(imports=['diffpose_mm'], allow_failed_imports=False)
 
+# Resumed to the bit after a kill.
+train_cfg = dict(_delete_=True, type='ResumableTrainLoop')
+# Neither gives a number where a keyframe cannot be read.
+val_cfg = dict(type='ClipValLoop')
+test_cfg = dict(type='ClipTestLoop')
+
 default_hooks = dict(
-    checkpoint=dict(save_best='posetrack/AP', rule='greater', max_keep_ckpts=2),
+    checkpoint=dict(
+        type='AtomicCheckpointHook', save_best='posetrack/AP', rule='greater', max_keep_ckpts=2
+    ),
     visualization=dict(type='ClipVisualizationHook', enable=False),
 )
 custom_hooks = [
     dict(type='SyncBuffersHook'),
     dict(type='ClipStatsHook'),
+    dict(type='FiniteLossHook'),
     # The average follows closely at first, so that a short run is not left with its random start.
     dict(
         type='EMAHook',

@@ -3,17 +3,28 @@
 from mmpose.engine.optim_wrappers import LayerDecayOptimWrapperConstructor
 
 from .checkpoint import CheckpointError, check_checkpoint, read_checkpoint, register_safe_globals
+from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
+from .finite_loss_hook import FiniteLossHook, NonFiniteError
+from .loops import ClipTestLoop, ClipValLoop
 from .optim_wrapper import BFloat16OptimWrapper
+from .train_loop import ResumableTrainLoop
 from .visualization_hook import ClipVisualizationHook
 
 __all__ = [
+    'AtomicCheckpointHook',
     'BFloat16OptimWrapper',
     'CheckpointError',
     'ClipStatsHook',
+    'ClipTestLoop',
+    'ClipValLoop',
     'ClipVisualizationHook',
+    'FiniteLossHook',
     'LayerDecayOptimWrapperConstructor',
+    'NonFiniteError',
+    'ResumableTrainLoop',
     'check_checkpoint',
+    'newest_checkpoint',
     'read_checkpoint',
     'register_safe_globals',
 ]

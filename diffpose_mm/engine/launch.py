@@ -3,8 +3,10 @@
 import argparse
 import os
 import os.path as osp
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from mmengine.device import get_device
 from torch.utils.data import Dataset
 
 from .checkpoint import CheckpointError
+from .finite_loss_hook import NonFiniteError
 
 DATA_FIELDS = (
     'data_root',
@@ -193,3 +196,38 @@ def one_line_errors(traceback: bool) -> Iterator[None]:
             # Of a data loading process, whose words end with the message.
             message = message.strip().rpartition(f'\n{type(error).__name__}: ')[2]
         raise SystemExit(f'error: {message or type(error).__name__}') from error
+
+
+@contextmanager
+def announced_end(traceback: bool, work_dir: str) -> Iterator[None]:
+    """Say in one message why training ended early, and how to go on.
+
+    That is for what is no mistake in the program: an interruption (exit status 130), a disk that is
+    full, a file that cannot be read, a data loading process that was killed, a loss that is no
+    number (exit status 1). Everything else comes through.
+
+    Args:
+        traceback: Let the exception through as it is.
+        work_dir: Where the checkpoints are.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, OSError, RuntimeError) as error:
+        killed = 'DataLoader worker (pid' in str(error)
+        expected = isinstance(error, (KeyboardInterrupt, OSError, NonFiniteError))
+        if traceback or not (killed or expected):
+            raise
+        pointer = Path(work_dir, 'last_checkpoint')
+        if pointer.is_file():
+            advice = f'The last checkpoint is {pointer.read_text()}; --resume goes on from there.'
+        else:
+            advice = 'There is no checkpoint yet.'
+        if isinstance(error, KeyboardInterrupt):
+            print(f'interrupted. {advice}', file=sys.stderr)
+            raise SystemExit(130) from None
+        message = str(error).strip()
+        if 'Original Traceback' in message:
+            message = message.rpartition(f'\n{type(error).__name__}: ')[2]
+        if killed:
+            message += ' If the system ran out of memory, take fewer num_workers'
+        raise SystemExit(f'error: {message.rstrip(".")}. {advice}') from error

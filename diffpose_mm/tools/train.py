@@ -5,11 +5,14 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.logging import print_log
+from mmengine.runner import Runner
 
 from diffpose_mm.engine.checkpoint import check_checkpoint, read_checkpoint
+from diffpose_mm.engine.checkpoint_hook import newest_checkpoint
 from diffpose_mm.engine.launch import (
     add_common_arguments,
+    announced_end,
     check_clip_length,
     load_config,
     one_line_errors,
@@ -68,12 +71,30 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume is not None:
         cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        if args.resume != 'auto':
+            cfg.load_from = args.resume
     if args.auto_scale_lr:
         if cfg.get('auto_scale_lr', {}).get('base_batch_size') is None:
             raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
     return cfg
+
+
+def find_start(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the checkpoint to go on from into the config, or that there is none yet.
+
+    Weights that a config starts from are those of its first start only.
+
+    Raises:
+        CheckpointError: There are checkpoints, and none of them can be read.
+    """
+    if args.resume == 'auto' or (cfg.get('resume') and not cfg.get('load_from')):
+        newest = newest_checkpoint(cfg.work_dir)
+        cfg.resume = newest is not None
+        if newest:
+            cfg.load_from = newest
+        else:
+            print_log(f'{cfg.work_dir} has no checkpoint yet: training starts from the beginning')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -83,24 +104,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: The arguments, without the program's name. Default: those of the process.
 
     Raises:
-        SystemExit: With what is wrong with the config, the data or the checkpoint.
+        SystemExit: With what is wrong with the config, the data or the checkpoint, or why training
+            ended early; 130 when it was interrupted.
     """
     args = parse_args(argv)
     with one_line_errors(args.traceback):
         cfg = merge_args(load_config(args), args)
+        find_start(cfg, args)
         start_processes(cfg)
         runner = Runner.from_cfg(cfg)
         if cfg.get('resume'):
-            latest = cfg.get('load_from') or find_latest_checkpoint(runner.work_dir)
-            if latest:
-                check_checkpoint(runner.model, latest, resume=True)
+            check_checkpoint(runner.model, cfg.load_from, resume=True)
         elif cfg.get('load_from'):
             read_checkpoint(cfg.load_from)
         # Builds the datasets here, so that what is wrong with them is told before anything runs.
         check_clip_length(runner.model, runner.train_loop.dataloader.dataset)
         if cfg.get('val_cfg') is not None:
             check_clip_length(runner.model, runner.val_loop.dataloader.dataset)
-    runner.train()
+    with announced_end(args.traceback, runner.work_dir):
+        runner.train()
 
 
 if __name__ == '__main__':

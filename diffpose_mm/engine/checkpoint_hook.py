@@ -1,0 +1,167 @@
+"""Checkpoints that a kill, a power cut or a full disk leaves whole.
+
+mmengine writes into the file itself, and removes the previous one before. Here a file appears under
+its name when all of it is on the disk, and what it replaces goes afterwards.
+"""
+
+import copy
+import logging
+import os
+import os.path as osp
+import re
+import shutil
+from glob import escape, glob
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmpose.registry import HOOKS
+
+from .checkpoint import CheckpointError, read_checkpoint
+
+PART = '.part'
+
+
+@register_backend('atomic')
+class AtomicBackend(LocalBackend):
+    """Local files that are either all there or not at all."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write a file beside ``filepath``, make sure of the disk, and move it there.
+
+        Raises:
+            OSError: It could not be written; ``filepath`` is as it was.
+        """
+        folder, part = osp.dirname(osp.abspath(filepath)), f'{filepath}{PART}'
+        os.makedirs(folder, exist_ok=True)
+        try:
+            with open(part, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, filepath)
+        except BaseException as error:
+            Path(part).unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                free = shutil.disk_usage(folder).free
+                raise OSError(
+                    f'{filepath} could not be written: {error.strerror or error} ({len(obj):,} '
+                    f'bytes, {free:,} are free); what was there before is untouched'
+                ) from error
+            raise
+        if os.name == 'posix':
+            # The move itself is on the disk when the folder is.
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """mmengine's hook, safe at every moment: there is always a whole checkpoint.
+
+    ``last_checkpoint`` names a file that is complete, and old checkpoints, the best one included,
+    are removed when the new ones are in place. Files that a kill left unfinished are removed at the
+    next start.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Prepare the folder."""
+        local = '://' not in str(self.out_dir or '')
+        if local and self.backend_args is None and self.file_client_args is None:
+            self.backend_args = dict(backend='atomic')
+        super().before_train(runner)
+        if local and is_main_process():
+            parts = glob(osp.join(escape(self.out_dir), f'*.pth{PART}'))
+            for part in [*parts, osp.join(runner.work_dir, f'last_checkpoint{PART}')]:
+                Path(part).unlink(missing_ok=True)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        old = []
+        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                old.append(self.keep_ckpt_ids.popleft())
+            self.keep_ckpt_ids.append(step)
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if not is_main_process():
+            return
+        AtomicBackend().put(self.last_ckpt.encode(), osp.join(runner.work_dir, 'last_checkpoint'))
+        for number in old:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(number))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        # mmengine removes the previous best checkpoint first.
+        backend, removed = self.file_backend, []
+        self.file_backend = copy.copy(backend)
+        self.file_backend.remove = removed.append
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        finally:
+            self.file_backend = backend
+        for path in removed:
+            backend.remove(path)
+
+
+def newest_checkpoint(work_dir: str) -> str | None:
+    """The newest checkpoint of a work directory that can be read.
+
+    That is the one which ``last_checkpoint`` names, also where the directory was moved. If it
+    cannot be read, the one before is taken, with a warning that names both.
+
+    Args:
+        work_dir: Where a training was or was not run.
+
+    Returns:
+        Its path; None if there is no checkpoint.
+
+    Raises:
+        CheckpointError: There are checkpoints, and none of them can be read; the message is of the
+            newest.
+    """
+    named, folder = [], work_dir
+    pointer = Path(work_dir, 'last_checkpoint')
+    if pointer.is_file():
+        path = pointer.read_text().strip()
+        if path:
+            moved = osp.join(work_dir, osp.basename(path))
+            named = [path if osp.isfile(path) or not osp.isfile(moved) else moved]
+            folder = osp.dirname(named[0])
+    others = [
+        path
+        for path in glob(osp.join(escape(folder), '*.pth'))
+        if re.fullmatch(r'(epoch|iter)_\d+\.pth', osp.basename(path))
+    ]
+    unread = None
+    for path in dict.fromkeys(named + sorted(others, key=osp.getmtime, reverse=True)):
+        try:
+            read_checkpoint(path)
+        except CheckpointError as error:
+            unread = unread or error
+            continue
+        if unread:
+            print_log(f'{unread}. Training goes on from {path} instead', 'current', logging.WARNING)
+        return path
+    if unread:
+        raise unread
+    return None

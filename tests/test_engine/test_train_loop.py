@@ -1,0 +1,119 @@
+"""A training that was killed and resumed ends with the very same weights."""
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MessageHub
+from torch.utils.data import DataLoader, Dataset
+
+from diffpose_mm.engine import ResumableTrainLoop
+from diffpose_mm.engine.train_loop import seed_everything
+
+EPOCHS, BATCHES = 4, 5
+
+
+def draws():
+    """One number of every generator that anything here may use."""
+    return random.random(), float(np.random.rand()), float(torch.rand(()))
+
+
+class Samples(Dataset):
+    """A sample is its index and what augmentation would draw."""
+
+    def __len__(self):
+        return 2 * BATCHES
+
+    def __getitem__(self, index):
+        return torch.tensor([index, *draws()], dtype=torch.float64)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class SmallRunner:
+    """Notes which data and which noise every iteration saw."""
+
+    seed, rank, val_interval = 3, 0, 2
+    model = SimpleNamespace(train=lambda: None)
+    optim_wrapper = None
+
+    def __init__(self, seen, workers, hub, kill_at=-1):
+        self.seen, self.message_hub, self.kill_at = seen, MessageHub('test'), kill_at
+        self.message_hub._runtime_info.update(hub)
+        self.visualizer = SimpleNamespace()
+        self.model.train_step = lambda batch, optim_wrapper: dict(
+            batch=batch.tolist(), noise=draws()
+        )
+        self.val_loop = SimpleNamespace(run=self.validate)
+        data = DataLoader(
+            Samples(), 2, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+        )
+        self.loop = ResumableTrainLoop(self, data, EPOCHS, val_interval=2)
+
+    def validate(self):
+        self.seen.setdefault('val', []).append(self.loop.epoch)
+        draws()
+
+    def call_hook(self, name, outputs=None, **kwargs):
+        if name == 'after_train_iter':
+            self.seen[self.loop.iter] = outputs
+            self.checkpoint = (
+                self.loop.epoch,
+                self.loop.iter + 1,
+                dict(self.message_hub.runtime_info),
+            )
+            if self.loop.iter == self.kill_at:
+                raise KilledError
+
+
+def run(workers, *kill_at):
+    """What was seen until the end, with a new loop after every kill."""
+    seen, state = {}, (0, 0, {})
+    for moment in (*kill_at, -1):
+        # A new process has drawn who knows what.
+        torch.manual_seed(random.SystemRandom().randrange(2**32))
+        np.random.seed(random.SystemRandom().randrange(2**32))
+        runner = SmallRunner(seen, workers, state[2], moment)
+        runner.loop._epoch, runner.loop._iter = state[:2]
+        try:
+            runner.loop.run()
+        except KilledError:
+            state = runner.checkpoint
+    return seen
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_data_and_noise_do_not_depend_on_kills(workers):
+    """Broken if a resumed run, also from amid an epoch, draws other numbers or skips a batch."""
+    whole = run(workers)
+    assert set(whole) == {*range(EPOCHS * BATCHES), 'val'} and whole['val'] == [2, 4]
+    # Amid an epoch, at its end, at once again.
+    assert run(workers, 6, 9, 9 + 1, 17) == whole
+    augmentation = {sample[1] for i in range(20) for sample in whole[i]['batch']}
+    noise = {draw for i in range(20) for draw in whole[i]['noise']}
+    assert len(augmentation) == 2 * BATCHES * EPOCHS and len(noise) == 3 * 20
+
+
+def test_processes_draw_different_numbers():
+    """Broken if two GPUs add the same noise to their samples."""
+    numbers = set()
+    for place in [(0, 0, 0, 1), (0, 0, 1, 0), (0, 0, 0, 0), (0, 1, 0, 0), (1, 0, 0, 0)]:
+        seed_everything(*place)
+        numbers.update(draws())
+    assert len(numbers) == 15
+
+
+def test_a_validation_that_was_killed_is_made_up_for():
+    """Broken if the best checkpoint is missed; or if a validation that is done is done again."""
+    seen = {}
+    for hub, times in (({}, 1), (dict(validated_epoch=2), 0)):
+        seen.clear()
+        runner = SmallRunner(seen, 0, hub, kill_at=2 * BATCHES)
+        runner.loop._epoch, runner.loop._iter = 2, 2 * BATCHES
+        with pytest.raises(KilledError):
+            runner.loop.run()
+        assert seen.get('val', []) == [2] * times
