@@ -27,10 +27,11 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import init_default_scope
 from mmpose.apis import init_model
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, METRICS, MODELS
 from torch import nn
 
-from diffpose_mm.apis import ClipPoser, StreamingPoser, iterate_windows
+from diffpose_mm.apis import ClipPoser, FrameWindows, StreamingPoser, iterate_windows
 from diffpose_mm.apis.people import Person
 from diffpose_mm.apis.poser import Job
 from diffpose_mm.apis.windows import clip_offsets
@@ -150,14 +151,15 @@ def measure_cost(
     frames: int = 300,
     steps: Sequence[int] = (1, 4),
     seed: int = 0,
-    full_every: int = 30,
+    full_every: int = 50,
     size: tuple[int, int] = (640, 480),
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[dict]:
     """Processor time of a live stream with one walking person, beside ViTPose on its frames.
 
     There is one stream; its S changes from frame to frame, as nothing that it keeps depends on S.
-    On every ``full_every``-th frame the window goes through the model as a whole, too.
+    On every ``full_every``-th frame the window goes through the model as a whole, too. Interrupted
+    by the user, it tells of the frames until then.
 
     Returns:
         list[dict]: A row each for ViTPose, the stream with each S and the whole window.
@@ -171,9 +173,7 @@ def measure_cost(
     model, _ = build_models(cfg)
     model.test_cfg = dict(copy.deepcopy(cfg.model.test_cfg), flip_test=False, num_hypotheses=1)
     dataset = cfg.test_dataloader.dataset
-    model.dataset_meta = DATASETS.get(dataset.type)._load_metainfo(
-        dict(from_file='configs/_base_/datasets/posetrack18.py')
-    )
+    model.dataset_meta = parse_pose_metainfo(DATASETS.get(dataset.type).METAINFO)
     vitpose, vitpose_pipeline = build_vitpose(cfg)
     vitpose.dataset_meta = model.dataset_meta
     offsets = clip_offsets(cfg)
@@ -199,11 +199,11 @@ def measure_cost(
 
         return run_poser
 
-    walk = list(walking_person(frames, size, seed))
-    windows = iterate_windows([frame for frame, _ in walk], offsets, 'causal')
+    windows = FrameWindows(offsets, 'causal')
     times: dict[str, list[tuple[float, float]]] = defaultdict(list)
     turn = 0
-    for index, (window, (_, box)) in enumerate(zip(windows, walk)):
+    for index, (frame, box) in enumerate(walking_person(frames, size, seed)):
+        (window,) = windows.push(frame)
         if box is None:
             continue
         job = window, f'{index:06d}.jpg', Person(box, 1.0, 0)
@@ -217,10 +217,14 @@ def measure_cost(
             run_vitpose(job)
             run(StreamingPoser(model, pipeline, offsets), count)(job)
         taken = {}
-        for name in names:
-            start = time.process_time()
-            parts[name](job)
-            taken[name] = time.process_time() - start
+        try:
+            for name in names:
+                start = time.process_time()
+                parts[name](job)
+                taken[name] = time.process_time() - start
+        except KeyboardInterrupt:
+            progress(f'stopped by the user after {index} frames')
+            break
         for name in parts:
             times[name].append((taken[name], taken[VITPOSE]))
         turn += 1
@@ -251,6 +255,7 @@ def measure_accuracy(
     cfg: Config,
     checkpoint: str,
     mode: str = 'offline',
+    jitter: float = 0.0,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[dict]:
     """PoseTrack AP with and without streaming, at the config's own test settings.
@@ -259,6 +264,8 @@ def measure_accuracy(
         cfg: Its test data set has annotated boxes.
         checkpoint: Weights of its model.
         mode: 'offline' or 'causal'.
+        jitter: Standard deviation of the noise on every side of every box, as a share of the
+            box's size along it. The same noise for both paths.
         progress: Called with a line of text.
 
     Returns:
@@ -276,7 +283,7 @@ def measure_accuracy(
         metrics[path] = METRICS.build(dict(type='PoseTrackAP', ann_file=dataset.ann_file))
         metrics[path].dataset_meta = dataset.metainfo
     totals: dict[str, int] = defaultdict(int)
-    for number, steps in enumerate(_annotated_videos(dataset, offsets, mode)):
+    for number, steps in enumerate(_annotated_videos(dataset, offsets, mode, jitter)):
         stream.state.reset()
         for jobs, infos in steps:
             for path, poser in posers.items():
@@ -303,10 +310,14 @@ def _shares(stream: StreamingPoser) -> dict[str, float]:
 
 
 def _annotated_videos(
-    dataset: torch.utils.data.Dataset, offsets: Sequence[int], mode: str
+    dataset: torch.utils.data.Dataset, offsets: Sequence[int], mode: str, jitter: float
 ) -> Iterator[list[tuple[list[Job], list[dict]]]]:
     """By video, the jobs of every frame with people, and what the data set knows of them."""
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    rng = np.random.default_rng(0)
+    for info in infos:
+        sides = np.tile(info['bbox'][0, 2:] - info['bbox'][0, :2], 2)
+        info['bbox'] = info['bbox'] + (jitter * sides * rng.standard_normal(4)).astype(np.float32)
     for folder, video in groupby(infos, key=lambda info: osp.dirname(info['img_path'])):
         people: dict[int, list[dict]] = defaultdict(list)
         for info in video:
@@ -387,7 +398,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     cost.add_argument('--frames', type=int, default=300)
     cost.add_argument('--steps', type=int, nargs='+', default=[1, 4], metavar='S')
     cost.add_argument('--seed', type=int, default=0, help='of the walk')
-    cost.add_argument('--full-every', type=int, default=30, metavar='N', help='send the whole '
+    cost.add_argument('--full-every', type=int, default=50, metavar='N', help='send the whole '
                       'window of every N-th frame through the model, too, for comparison')
     cost.add_argument('--video', type=Path, help='only write the walk to this .mp4 file')
     accuracy = commands.add_parser('accuracy', help='AP with and without streaming', **style)
@@ -395,11 +406,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     accuracy.add_argument('checkpoint', nargs='?', default=str(DEMO_WEIGHTS))
     accuracy.add_argument('--data-root', help="in place of the config's")
     accuracy.add_argument('--mode', choices=['offline', 'causal'], default='offline')
+    accuracy.add_argument(
+        '--jitter', type=float, default=0.0, help="noise on the boxes' sides, share of the size")
     for command in (cost, accuracy):
         command.add_argument('--json', type=Path, help='also write all numbers to this file')
     args = parser.parse_args(argv)
     if args.command == 'cost':
-        for name in ('frames', 'full_every', *(['steps'] if args.steps else [])):
+        for name in ('frames', 'full_every', 'steps'):
             if np.min(getattr(args, name)) < 1:
                 parser.error(f'--{name.replace("_", "-")} must be at least 1')
     return args
@@ -427,7 +440,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         if args.data_root:
             set_data_root(cfg, args.data_root)
-        rows = measure_accuracy(cfg, args.checkpoint, args.mode, progress)
+        rows = measure_accuracy(cfg, args.checkpoint, args.mode, args.jitter, progress)
         table = format_accuracy(rows)
     print('\r\033[K', end='', file=sys.stderr, flush=True)
     print(', '.join(f'{key} {value}' for key, value in run.items()) + '\n\n' + table, flush=True)
