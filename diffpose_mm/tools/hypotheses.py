@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import os.path as osp
-import pickle
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -129,7 +128,7 @@ class Pass:
         )
 
     def _file(self, batch: Sequence[int], steps: int) -> str:
-        return osp.join(self.folder, f'{batch[0]:07d}_S{steps}.pkl')
+        return osp.join(self.folder, f'{batch[0]:07d}_S{steps}.pth')
 
     def _missing(self, batch: Sequence[int]) -> list[int]:
         return [s for s in self.steps if not osp.exists(self._file(batch, s))]
@@ -146,11 +145,11 @@ class Pass:
                 for steps, records in zip(missing, self.predict(next(loaded), missing)):
                     path = self._file(batch, steps)
                     with open(path + '.part', 'wb') as file:
-                        pickle.dump(records, file)
+                        torch.save(records, file)
                     os.replace(path + '.part', path)
             for steps in self.steps:
                 with open(self._file(batch, steps), 'rb') as file:
-                    yield pickle.load(file)
+                    yield torch.load(file, weights_only=True)
 
     @torch.no_grad()
     def predict(self, data: dict, all_steps: Sequence[int]) -> Iterator[list[dict]]:
