@@ -273,7 +273,7 @@ def _check_video(video: Video, split: str, folders: _Folders, report: Report) ->
         labelled_frames_without_persons=sum(
             image['is_labeled'] and not persons[image['id']] for image in video.images),
         persons=len(video.annotations),
-        persons_with_keypoints_on_labelled_frames=samples,
+        samples=samples,
         keypoints=sum(person['num_keypoints'] for person in video.annotations),
         ignore_regions=sum(len(image['ignore_regions_x']) for image in video.images))
 

@@ -92,8 +92,8 @@ class Report:
         lines = []
         for split, facts in self.facts.items():
             numbers = ', '.join(f'{number} {name.replace("_", " ")}'
-                                for name, number in facts.items())
-            lines.append(f'{split}: {numbers}')
+                                for name, number in facts.items() if number)
+            lines.append(f'{split}: {numbers or "nothing"}')
         for hand, title in ((True, 'needs a hand'), (False, 'good to know')):
             kinds = [k for k, places in self.found.items() if places and FINDINGS[k][0] == hand]
             if kinds:
