@@ -90,7 +90,7 @@ class WalkScene(Scene):
         self.exposure = self.exposure * SCENE_FPS / FPS
 
 
-def walk_scene(frames: int, size: tuple[int, int] = (640, 480), seed: int = 0) -> WalkScene:
+def walk_scene(frames: int, size: tuple[int, int] = (640, 480), seed: int = 6) -> WalkScene:
     """The scene of the cost benchmark."""
     calm = Difficulty(
         occluders=0, static_occluders=0, shake=0.008, pan=0.05, defocus=0, gain=0.1, noise=3.0
@@ -99,7 +99,7 @@ def walk_scene(frames: int, size: tuple[int, int] = (640, 480), seed: int = 0) -
 
 
 def walking_person(
-    frames: int, size: tuple[int, int] = (640, 480), seed: int = 0
+    frames: int, size: tuple[int, int] = (640, 480), seed: int = 6
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Frames (h, w, 3) BGR of a walk, and in each the person's box as PoseTrack draws it.
 
@@ -150,7 +150,7 @@ def measure_cost(
     cfg: Config,
     frames: int = 300,
     steps: Sequence[int] = (1, 4),
-    seed: int = 0,
+    seed: int = 6,
     full_every: int = 50,
     size: tuple[int, int] = (640, 480),
     progress: Callable[[str], None] = lambda line: None,
@@ -397,7 +397,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     cost.add_argument('config', nargs='?', default=str(CONFIG), help='random weights are used')
     cost.add_argument('--frames', type=int, default=300)
     cost.add_argument('--steps', type=int, nargs='+', default=[1, 4], metavar='S')
-    cost.add_argument('--seed', type=int, default=0, help='of the walk')
+    cost.add_argument('--seed', type=int, default=6, help='of the walk')
     cost.add_argument('--full-every', type=int, default=50, metavar='N', help='send the whole '
                       'window of every N-th frame through the model, too, for comparison')
     cost.add_argument('--video', type=Path, help='only write the walk to this .mp4 file')
