@@ -45,8 +45,9 @@ class DiffPoseHead(BaseHead):
     - ``seed`` (int): Of the noise. A sample's noise depends on this seed, on what identifies the
       sample (image and annotation) and on the number of the hypothesis, and on nothing else.
     - ``aggregate`` (str): ``'mean'`` (default) decodes the mean heatmaps of the hypotheses;
-      ``'consensus'`` takes the one whole hypothesis that agrees best with the others by expected
-      OKS (:func:`~diffpose_mm.codecs.consensus`), its keypoints and its scores.
+      ``'consensus'`` takes the keypoints of the one whole hypothesis that agrees best with the
+      others by expected OKS (:func:`~diffpose_mm.codecs.consensus`). Scores are those of the mean
+      heatmaps either way: one hypothesis does not know how sure all of them are.
     - ``output_heatmaps`` (bool): Keep the mean heatmaps in ``pred_fields``.
 
     Args:
@@ -181,8 +182,8 @@ class DiffPoseHead(BaseHead):
             list[InstanceData]: One for each sample, in input pixels: ``keypoints`` (1, K, 2),
             ``keypoint_scores`` (1, K), ``keypoint_std`` (1, K, 2), and for more than one
             hypothesis ``hypotheses`` (1, N, K, 2) and ``hypothesis_scores`` (1, N, K). With
-            ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps. The
-            first two follow ``aggregate``, the others do not.
+            ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps.
+            ``keypoints`` follow ``aggregate``, all else does not.
         """
         cfg = self.check_test_cfg(test_cfg or {})
         heatmaps = self.sample(feats, batch_data_samples, cfg)
@@ -200,14 +201,14 @@ class DiffPoseHead(BaseHead):
         return predictions
 
     def take_consensus(self, decoded: dict[str, np.ndarray], sample: PoseDataSample) -> dict:
-        """Put the hypothesis that agrees best with the others in place of the mean.
+        """Put the hypothesis that agrees best with the others in place of the mean keypoints.
 
         Args:
             decoded (dict): From the codec's ``decode_hypotheses``, input pixels; left as it is.
             sample (PoseDataSample): Its box is the person's size, its metainfo has ``sigmas``.
 
         Returns:
-            dict: The same with other ``keypoints`` (1, K, 2) and ``keypoint_scores`` (1, K).
+            dict: The same with other ``keypoints`` (1, K, 2).
 
         Raises:
             ValueError: The sample has no ``sigmas``.
@@ -225,10 +226,7 @@ class DiffPoseHead(BaseHead):
         box = np.asarray(sample.gt_instances.bboxes[0], dtype=np.float64)
         width, height = (box[2:] - box[:2]) / meta['input_scale'] * extent
         chosen = consensus(hypotheses, width * height, np.asarray(meta['sigmas']))
-        return dict(
-            decoded,
-            keypoints=decoded['hypotheses'][:, chosen].copy(),
-            keypoint_scores=decoded['hypothesis_scores'][:, chosen].copy())
+        return dict(decoded, keypoints=decoded['hypotheses'][:, chosen].copy())
 
     def sample(self,
                feats: Features,
