@@ -79,5 +79,5 @@ def test_detector_boxes_are_refused(tiny_jhmdb):
 
 
 def test_another_data_sets_file_is_refused(tiny_jhmdb, tiny_posetrack):
-    with pytest.raises(ValueError, match='51 values in "keypoints".*15 keypoints'):
+    with pytest.raises(ValueError, match="51 values in 'keypoints', not 3 x 15"):
         JHMDBClipDataset(data_root=str(tiny_posetrack), ann_file='annotations/posetrack18_val.json')

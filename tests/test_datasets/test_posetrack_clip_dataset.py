@@ -292,10 +292,10 @@ def spoil(key, field, value=None):
     'edit, message',
     [
         (spoil('images', 'nframes'), '"nframes".*COCO file has no videos'),
-        (spoil('images', 'file_name'), 'image 10000000 has no field "file_name"'),
+        (spoil('images', 'file_name'), "image 10000000 lacks 'file_name'"),
         (spoil('images', 'file_name', 'a/b.jpg'), 'image 10000000.*000007.jpg'),
         (spoil('annotations', 'image_id', 7), 'annotation 1000000000 .*image_id 7'),
-        (spoil('annotations', 'keypoints', [1] * 45), '45 values in "keypoints".*17 keypoints'),
+        (spoil('annotations', 'keypoints', [1] * 45), "45 values in 'keypoints', not 3 x 17"),
         (lambda data: data['images'], 'holds a list.*bbox_file'),
         (lambda data: dict(annolist=[]), "no list 'images'.*PoseTrack17"),
         (lambda data: dict(images=data['images']), "no list 'annotations'"),
