@@ -22,6 +22,7 @@ from mmpose.datasets.datasets.body import PoseTrack18Dataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
+from ...evaluation.posetrack_records import check_records
 from ..transforms.load_clip import Fault
 from ..worker_generator import WorkerGenerator
 from .detections import read_detections
@@ -196,7 +197,7 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         self.first_frame = self.FIRST_FRAME if first_frame is None else first_frame
         self.labeled_only = labeled_only
         self.num_skipped = 0
-        self._gaps: dict[str, set[int]] = {}
+        self._jumping: dict[str, set[int]] = {}
         self._generator = WorkerGenerator(salt=1)
         super().__init__(ann_file=ann_file, bbox_file=bbox_file, **kwargs)
         self._metainfo['box_source'] = 'detected' if self.bbox_file else 'ground_truth'
@@ -247,8 +248,8 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
             data_info['img_path'] if n == number else f'{head}{n:0{digits}d}{extension}'
             for n in used
         ]
-        gaps = self._gaps.get(osp.dirname(data_info['img_path']), ())
-        data_info['clip_jumped'] = [n in gaps for n in used]
+        listed = self._jumping.get(osp.dirname(data_info['img_path']), used)
+        data_info['clip_jumped'] = [n not in listed for n in used]
         data_info['clip_replicated'] = [not first <= n <= last for n in wanted]
         data_info['keyframe_index'] = offsets.index(0)
         data_info['frame_offsets'] = offsets
@@ -340,21 +341,16 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         return data_list
 
     def parse_data_info(self, raw_data_info: dict) -> dict | None:
-        """Parse one person's annotation, None if it has no keypoint."""
+        """Parse one person's annotation, None if it has no keypoint or its box no area."""
         ann, img = raw_data_info['raw_ann_info'], raw_data_info['raw_img_info']
-        keypoints = ann.get('keypoints')
+        keypoints, box = ann.get('keypoints'), ann.get('bbox')
         # PoseTrack21 boxes persons whom it gives no keypoints; others have all of them unannotated.
-        if not keypoints or max(keypoints) == 0:
+        if not keypoints or max(keypoints) == 0 or not box or min(box[2:]) <= 0:
             return None
-        if len(keypoints) != 3 * self._metainfo['num_keypoints']:
-            raise ValueError(
-                f'{self.ann_file}: annotation {ann.get("id")} has {len(keypoints)} values in '
-                f'"keypoints", but {type(self).__name__} reads {self._metainfo["num_keypoints"]} '
-                'keypoints of (x, y, visible); this is not a PoseTrack18-style file'
-            )
         ann.setdefault('category_id', 1)
         data_info = super().parse_data_info(raw_data_info)
-        if data_info is None:
+        # A box beside the picture has no area left either.
+        if data_info is None or (data_info['bbox'][0, 2:] <= data_info['bbox'][0, :2]).any():
             return None
         data_info.pop('segmentation')
         if not self.test_mode:
@@ -446,6 +442,8 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         for file in files:
             data = self._read_json('ann_file', file)
             self._check_structure(file, data)
+            num_keypoints = self._metainfo['num_keypoints']
+            check_records(f'ann_file {file}', data, num_keypoints, ('id', 'image_id'))
             for img in data['images']:
                 self._add_image(file, img, images)
             annotations.extend(data['annotations'])
@@ -457,7 +455,7 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
                     f'{ann.get("image_id")}, which is not among "images"'
                 )
         self._set_frame_ranges(images)
-        labeled = sum(img.get('is_labeled', True) for img in images.values())
+        labeled = sum(bool(img.get('is_labeled', True)) for img in images.values())
         self._file_summary = (
             f'the file lists {len(images)} frames, {labeled} of them labelled, and '
             f'{len(annotations)} persons'
@@ -516,7 +514,7 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         images[img['id']] = {
             'width': np.inf,
             'height': np.inf,
-            **img,
+            **{field: value for field, value in img.items() if value is not None},
             'img_id': img['id'],
             'img_path': osp.join(self.data_prefix['img'], img['file_name']),
             'nframes': int(img['nframes']),
@@ -543,7 +541,7 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
             video = osp.dirname(img['img_path'])
             img['frame_range'] = first, last = ranges[video]
             if img['nframes'] <= len(listed[video]) <= last - first:
-                self._gaps.setdefault(video, {*range(first, last + 1)} - listed[video])
+                self._jumping[video] = listed[video]
         if short:
             print_log(
                 f'{self.ann_file}: {len(short)} videos, the first being {min(short)}, have frame '
