@@ -203,6 +203,12 @@ def test_frames_named_otherwise_get_numbered_links(tmp_path):
     assert [Path(p).name for p in first['clip_paths']] == [f'{n:08d}.jpg' for n in range(58, 63)]
     assert not any(first['clip_replicated'])
     assert [f.mean().round() for f in LoadClip()(first)['img']][:3] == [10, 30, 50]
+    early = PoseTrack17ClipDataset(
+        ann_file='annotations/posetrack17_val.json', data_root=str(tmp_path / 'out'),
+        test_mode=True, frame_offsets=[-4, -1, 0],
+    ).get_data_info(0)  # fmt: skip
+    assert [Path(p).name for p in early['clip_paths']] == [f'{n:08d}.jpg' for n in (58, 59, 60)]
+    assert early['clip_replicated'] == [True, False, False]
     originals = [i.get('original_file_name') for i in load(tmp_path / 'out', 17)['images']]
     assert [Path(name).name for name in originals] == names
 
@@ -226,9 +232,6 @@ FAULTS = {
     'image of another size': lambda root, c: c['images'][2].update(width=SIZE[0], height=80),
     'ignore region malformed': lambda root, c: c['images'][2].update(ignore_regions_x=[[1, 2]]),
     'annotation of an unlisted image': lambda root, c: c['annotations'][0].update(image_id=5),
-    'joint not finite': lambda root, c: c['annotations'][0]['keypoints'].__setitem__(
-        0, float('nan')
-    ),
     'frame count': lambda root, c: [i.update(nframes=9) for i in c['images']],
     'frame numbers jump': lambda root, c: c['images'].pop(1),
     'video without a labelled frame': lambda root, c: [
@@ -347,18 +350,20 @@ BROKEN = {
         lambda c: c['categories'][0]['keypoints'].__setitem__(1, 'left_eye'),
         'lacks head_bottom',
     ),
-    'id': (lambda c: c['images'][1].update(id='7'), r'images\[1\]\["id"\] is \'7\''),
+    'id': (lambda c: c['images'][1].update(id='7'), r"images\[1\]: id is '7'"),
     'id twice': (lambda c: c['images'][1].update(id=c['images'][0]['id']), '"id" twice'),
-    'no file name': (lambda c: c['images'][1].pop('file_name'), r'images\[1\]\["file_name"\]'),
+    'no file name': (lambda c: c['images'][1].pop('file_name'), "lacks 'file_name'"),
     'path out': (lambda c: c['images'][1].update(file_name='../a/1.jpg'), r'\.\./a/1\.jpg'),
     'no folder': (lambda c: c['images'][1].update(file_name='1.jpg'), 'has to be a path like'),
     'keypoints': (
         lambda c: c['annotations'][2].update(keypoints=[1, 2, 3]),
-        r'annotations\[2\]\["keypoints"\] has 3 values',
+        "3 values in 'keypoints'",
     ),
-    'text': (lambda c: c['annotations'][2]['keypoints'].__setitem__(4, 'x'), "is 'x'"),
-    'box': (lambda c: c['annotations'][2].update(bbox=[1, 2]), r'\["bbox"\] has 2 values'),
-    'huge': (lambda c: c['annotations'][2].update(bbox=[1, 2, 10**400, 3]), 'too large'),
+    'text': (lambda c: c['annotations'][2]['keypoints'].__setitem__(4, 'x'), "holds 'x'"),
+    'nan': (lambda c: c['annotations'][2]['keypoints'].__setitem__(4, float('nan')), 'holds nan'),
+    'box': (lambda c: c['annotations'][2].update(bbox=[1, 2]), "2 values in 'bbox'"),
+    'huge': (lambda c: c['annotations'][2].update(bbox=[1, 2, 10**400, 3]), "'bbox' holds 100"),
+    'track': (lambda c: c['annotations'][2].update(track_id=[4]), r'track_id is \[4\]'),
     'PoseTrack17': (lambda c: c.update(annolist=[]), 'is --year right'),
 }
 

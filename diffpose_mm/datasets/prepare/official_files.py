@@ -21,6 +21,7 @@ from scipy.io import loadmat
 
 from diffpose_mm.evaluation.posetrack_files import KEYPOINTS
 from diffpose_mm.evaluation.posetrack_protocol import JOINTS
+from diffpose_mm.evaluation.posetrack_records import check_records
 
 from .report import Report
 
@@ -67,17 +68,18 @@ def read_video(file: Path, year: int, first_id: int, report: Report) -> Video:
     Raises:
         BrokenFileError: The file cannot be read or is not of the year's form.
     """
-    content = _load(file)
-    if not isinstance(content, dict):
-        raise BrokenFileError(f'{file.name}: holds a {type(content).__name__}, not "images" or '
-                              '"annolist"')
     try:
-        if 'annolist' in content:
-            if year != 17:
-                raise BrokenFileError('"annolist" is the form of PoseTrack17, not of '
-                                      f'PoseTrack{year}; is --year right?')
-            return _from_annolist(file, content['annolist'], first_id, report)
-        return _from_coco(file, content, year, report)
+        content = _load(file)
+        if not isinstance(content, dict):
+            raise BrokenFileError(f'holds a {type(content).__name__}, not "images" or "annolist"')
+        if 'annolist' not in content:
+            return _from_coco(file, content, year, report)
+        if year != 17:
+            raise BrokenFileError('"annolist" is the form of PoseTrack17, not of '
+                                  f'PoseTrack{year}; is --year right?')
+        video = _from_annolist(file, content['annolist'], first_id, report)
+        _check(vars(video), len(KEYPOINTS))
+        return video
     except BrokenFileError as error:
         raise BrokenFileError(f'{file.name}: {error}') from error
 
@@ -89,7 +91,15 @@ def _load(file: Path) -> Any:
         return json.loads(file.read_bytes())
     except Exception as error:  # scipy raises all kinds on files that are cut short
         kind = 'MATLAB' if file.suffix == '.mat' else 'JSON'
-        raise BrokenFileError(f'{file.name}: cannot be read as {kind}: {error}') from error
+        raise BrokenFileError(f'cannot be read as {kind}: {error}') from error
+
+
+def _check(content: dict, num_keypoints: int) -> None:
+    """Check the fields of images and annotations as the metric and the data sets will."""
+    try:
+        check_records('', content, num_keypoints, ('id', 'image_id'))
+    except ValueError as error:
+        raise BrokenFileError(str(error).removeprefix(': ')) from error
 
 
 def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
@@ -104,19 +114,16 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
         raise BrokenFileError('categories[0]["keypoints"] lacks '
                               f'{", ".join(j for j in JOINTS if j not in names)}')
     source = [names.index(name) if name in names else -1 for name in KEYPOINTS]
+    _check(content, len(names))
 
     images = []
     for number, image in enumerate(content['images']):
-        where = f'images[{number}]'
-        _is(image, dict, where)
-        _is(image.get('id'), int, f'{where}["id"]')
-        name = _frame_path(image.get('file_name'), f'{where}["file_name"]')
+        name = _frame_path(image['file_name'], f'images[{number}]["file_name"]')
         xs, ys = (image.get(f'ignore_regions_{axis}') or [] for axis in 'xy')
         xs, ys = _sound_regions(xs, ys, f'{file.name}: {name}', report)
         images.append({
             **image,
-            'nframes': _is(image.get('nframes', len(content['images'])), int,
-                           f'{where}["nframes"]'),
+            'nframes': image.get('nframes') or len(content['images']),
             'is_labeled': bool(image.get('is_labeled', True)),
             'ignore_regions_x': xs,
             'ignore_regions_y': ys,
@@ -127,37 +134,21 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
         raise BrokenFileError('"images" has an "id" twice')
 
     annotations = []
-    for number, person in enumerate(content['annotations']):
-        where = f'annotations[{number}]'
-        _is(person, dict, where)
-        _is(person.get('id'), int, f'{where}["id"]')
-        image = image_of_id.get(_is(person.get('image_id'), int, f'{where}["image_id"]'))
+    for person in content['annotations']:
+        image = image_of_id.get(person['image_id'])
         if image is None:
             report.add('annotation of an unlisted image',
                        f'{file.name}: annotation {person["id"]} of image {person["image_id"]}')
             continue
         place = f'{file.name}: {image["file_name"]}: annotation {person["id"]}'
-        values = _numbers(person.get('keypoints') or [], f'{where}["keypoints"]')
-        if len(values) not in (0, 3 * len(names)):
-            raise BrokenFileError(f'{where}["keypoints"] has {len(values)} values, not 3 times '
-                                  f'{len(names)}')
-        for field in ('bbox', 'bbox_head'):
-            box = _numbers(person.get(field) or [], f'{where}["{field}"]')
-            if len(box) not in (0, 4):
-                raise BrokenFileError(f'{where}["{field}"] has {len(box)} values, not 4')
-            if not all(map(math.isfinite, box)):
-                raise BrokenFileError(f'{where}["{field}"] is {box}')
+        values = person.get('keypoints') or []
         if year == 21 and not any(values) and not image['is_labeled']:
             # The evaluation of PoseTrack21 looks at is_labeled; the one used here counts a frame
             # as soon as it has a person.
             report.add('person on an unlabelled frame', place)
             continue
-        triplets = [values[3 * i:3 * i + 3] for i in range(len(values) // 3)]
-        for i, triplet in enumerate(triplets):
-            if not all(map(math.isfinite, triplet)):
-                report.add('joint not finite', f'{place}: {names[i]}')
-                triplets[i] = [0, 0, 0]
-        keypoints = [v for i in source for v in (triplets[i] if triplets and i >= 0 else (0, 0, 0))]
+        keypoints = [v for i in source
+                     for v in (values[3 * i:3 * i + 3] if values and i >= 0 else (0, 0, 0))]
         annotations.append(_with_keypoints(person, keypoints))
     return Video(file.stem, images, annotations)
 
@@ -291,7 +282,7 @@ def _is(value: Any, kind: type, field: str) -> Any:
 def _frame_path(value: Any, field: str) -> str:
     """A relative path with a folder, which is the video's."""
     path = PurePosixPath(_is(value, str, field))
-    if path.is_absolute() or '..' in path.parts or len(path.parts) < 2:
+    if path.is_absolute() or '..' in path.parts or len(path.parts) < 2 or '\0' in value:
         raise BrokenFileError(f'{field} is {value!r}, but has to be a path like '
                               'images/val/000342_mpii_test/000000.jpg')
     return str(path)
@@ -320,7 +311,3 @@ def _integer(value: Any, field: str) -> int:
     if not math.isfinite(number) or number != int(number):
         raise BrokenFileError(f'{field} is {number}, but has to be an integer')
     return int(number)
-
-
-def _numbers(values: Any, field: str) -> list:
-    return [_number(value, field) for value in _is(values, list, field)]

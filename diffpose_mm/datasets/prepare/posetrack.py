@@ -23,7 +23,7 @@ from .report import Report
 # Folders that hold train/ and val/ with one annotation file a video, relative to a download.
 _ANNOTATIONS = ('posetrack_data/annotations', 'annotations', 'posetrack_data', '.')
 _FIRST_FRAME = {17: 1, 18: 0, 21: 0}
-_FRAME = re.compile(r'(?P<number>\d+).*(?P<extension>\.[^.]+)')
+_FRAME = re.compile(r'(?P<number>\d+).*\.[^.]+')
 _PLAIN_FRAME = re.compile(r'\d{6}(\d\d)?\.[^.]+')
 
 
@@ -205,13 +205,13 @@ def _place_frames(video: Video, year: int, folders: _Folders, out: Path | None,
                 image['original_file_name'] = image['file_name']
                 image['file_name'] = _numbered(folder, name, numbers[name])
                 folders.original[image['file_name']] = image['original_file_name']
-            elif not re.search(r'\d+\.[^.]+$', name):
+            elif numbers[name] is None or not re.search(r'\d\.[^.]+$', name):
                 report.add('frame name without a number', f'{video.name}: {image["file_name"]}')
 
 
 def _number_of(name: str) -> int | None:
     match = _FRAME.fullmatch(name)
-    return int(match['number']) if match else None
+    return int(match['number']) if match and len(match['number']) < 10 else None
 
 
 def _numbered(folder: str, name: str, number: int) -> str:
