@@ -127,7 +127,10 @@ setup(
     package_dir={'': '.'},
     packages=find_packages(exclude=('configs*', 'projects*', 'tests*', 'work_dirs*', 'build*')),
     install_requires=read_requirements('runtime'),
-    extras_require={'tests': read_requirements('tests')},
+    extras_require={
+        'tests': read_requirements('tests'),
+        'tracking': read_requirements('optional'),
+    },
     cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},
     zip_safe=False,
 )

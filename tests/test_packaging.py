@@ -69,7 +69,7 @@ def test_install_beside_mmpose_moves_nothing():
 
 def test_every_import_of_the_package_is_a_declared_requirement():
     declared = set()
-    for name in ('build', 'mminstall', 'mmpose_deps', 'runtime'):
+    for name in ('build', 'mminstall', 'mmpose_deps', 'runtime', 'optional'):
         declared |= set(requirements(name))
     distributions = metadata.packages_distributions()
     missing = {}

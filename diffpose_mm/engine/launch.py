@@ -25,7 +25,15 @@ DATA_FIELDS = (
     'val_evaluator',
     'test_evaluator',
 )
-USER_ERRORS = (CheckpointError, OSError, ValueError, TypeError, KeyError, AssertionError)
+USER_ERRORS = (
+    CheckpointError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AssertionError,
+    ImportError,
+)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,11 @@ from .dump_results import DumpSortedResults
 from .hypothesis_quality import HypothesisQuality
 from .posetrack_ap import PoseTrackAP
 from .posetrack_files import load_ground_truth, load_submission, predicted_poses, write_submission
+from .posetrack_mota import PoseTrackMOTA, evaluate_tracks
 from .posetrack_protocol import evaluate_poses
 
 __all__ = [
     'DumpSortedResults',
-    'HypothesisQuality', 'PoseTrackAP', 'evaluate_poses', 'load_ground_truth', 'load_submission',
-    'predicted_poses', 'write_submission'
+    'HypothesisQuality', 'PoseTrackAP', 'PoseTrackMOTA', 'evaluate_poses', 'evaluate_tracks',
+    'load_ground_truth', 'load_submission', 'predicted_poses', 'write_submission'
 ]

@@ -26,7 +26,7 @@ from .posetrack_files import (
     predicted_poses,
     write_submission,
 )
-from .posetrack_protocol import GROUPS, JointAP, evaluate_poses
+from .posetrack_protocol import GROUPS, JointAP, PredictedPoses, evaluate_poses
 
 
 @METRICS.register_module()
@@ -144,6 +144,7 @@ class PoseTrackAP(BaseMetric):
             result = dict(
                 id=sample['id'],
                 img_id=sample['img_id'],
+                track_id=int(sample.get('track_id', -1)),
                 keypoints=keypoints,
                 keypoint_scores=scores,
                 bbox_scores=box_scores,
@@ -189,7 +190,10 @@ class PoseTrackAP(BaseMetric):
             print_log(
                 f'{ground_truth.num_without_head_box} annotated persons have no head box: they '
                 'count as ground truth, but no prediction can match them', 'current')
-        aps = evaluate_poses(ground_truth.poses, predicted_poses(poses, ground_truth, names))
+        return self._evaluate(ground_truth, predicted_poses(poses, ground_truth, names))
+
+    def _evaluate(self, ground_truth: GroundTruth, predicted: PredictedPoses) -> dict[str, float]:
+        aps = evaluate_poses(ground_truth.poses, predicted)
         print_log('\n' + self._table(aps, ground_truth), 'current')
         metrics = {f'{name} AP': ap for name, ap in aps['all'].groups.items()}
         metrics['AP'] = aps['all'].mean
@@ -274,16 +278,21 @@ class PoseTrackAP(BaseMetric):
         title = (f'PoseTrack AP (%), {len(ground_truth.videos)} videos, '
                  f'{ground_truth.poses.num_frames} frames; boxes: {self._boxes()}')
         header = ['joints', *GROUPS, 'Mean', 'true joints']
-        rows = [[kind, *(_cell(v) for v in (*ap.groups.values(), ap.mean)),
+        rows = [[kind, *(cell(v) for v in (*ap.groups.values(), ap.mean)),
                  str(int(ap.num_true.sum()))] for kind, ap in aps.items()]
-        widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-        lines = [
-            '| ' + ' | '.join([row[0].ljust(widths[0])] +
-                              [c.rjust(w) for c, w in zip(row[1:], widths[1:])]) + ' |'
-            for row in (header, *rows)
-        ]
-        lines.insert(1, '|' + '|'.join('-' * (w + 2) for w in widths) + '|')
-        return '\n'.join([title, *lines])
+        return as_table(title, header, rows)
+
+
+def as_table(title: str, header: list[str], rows: list[list[str]]) -> str:
+    """A title and a table, the first column to the left."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = [
+        '| ' + ' | '.join([row[0].ljust(widths[0])] +
+                          [c.rjust(w) for c, w in zip(row[1:], widths[1:])]) + ' |'
+        for row in (header, *rows)
+    ]
+    lines.insert(1, '|' + '|'.join('-' * (w + 2) for w in widths) + '|')
+    return '\n'.join([title, *lines])
 
 
 def _check(name: str, value: str, allowed: Sequence[str]) -> None:
@@ -299,5 +308,6 @@ def _array(value) -> np.ndarray:
     return np.asarray(value)
 
 
-def _cell(value: float) -> str:
+def cell(value: float) -> str:
+    """A number of a table."""
     return '-' if math.isnan(value) else f'{value:.1f}'

@@ -112,7 +112,8 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         present=present,
         head_size=head_size(np.array(boxes, dtype=np.float64)),
         ignore_regions=_ignore_regions(all_images, path),
-        flags=_flags(annotations, [names_of[known[i]] for i in order], path))
+        flags=_flags(annotations, [names_of[known[i]] for i in order], path),
+        track_id=_track_ids(annotations))
     return GroundTruth(
         poses=poses,
         videos=videos,
@@ -126,8 +127,8 @@ def predicted_poses(poses_of_image: Mapping[int, Sequence[dict]], ground_truth: 
 
     Args:
         poses_of_image: image id -> poses, each with ``keypoints`` (K, 2) in image pixels and
-            ``keypoint_scores`` (K,), optionally ``keypoints_present`` (K,) bool. Their order
-            within an image matters where values are equal.
+            ``keypoint_scores`` (K,), optionally ``keypoints_present`` (K,) bool and ``track_id``.
+            Their order within an image matters where values are equal.
         ground_truth: the frames.
         keypoint_names: names of the K keypoints.
 
@@ -143,13 +144,14 @@ def predicted_poses(poses_of_image: Mapping[int, Sequence[dict]], ground_truth: 
         if image_id not in ground_truth.frame_of_image:
             raise ValueError(f'there is a prediction for image id {image_id}, which the ground '
                              'truth does not have; is ann_file that of the tested dataset?')
-    frame, points, scores, present = [], [], [], []
+    frame, points, scores, present, tracks = [], [], [], [], []
     for image_id, index in ground_truth.frame_of_image.items():
         for pose in poses_of_image.get(image_id, ()):
             frame.append(index)
             points.append(pose['keypoints'])
             scores.append(pose['keypoint_scores'])
             present.append(pose.get('keypoints_present'))
+            tracks.append(pose.get('track_id', -1))
     shape = (len(frame), len(keypoint_names))
     points = np.asarray(points, dtype=np.float64).reshape(*shape, 2)[:, columns]
     scores = np.asarray(scores, dtype=np.float64).reshape(shape)[:, columns]
@@ -157,7 +159,8 @@ def predicted_poses(poses_of_image: Mapping[int, Sequence[dict]], ground_truth: 
     told = [row for row, given in enumerate(present) if given is not None]
     if told:
         is_present[told] = np.array([present[row] for row in told], dtype=bool)[:, columns]
-    return PredictedPoses(np.array(frame, dtype=np.int64), points, is_present, scores)
+    return PredictedPoses(np.array(frame, dtype=np.int64), points, is_present, scores,
+                          np.array(tracks, dtype=np.int64))
 
 
 def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[dict]],
@@ -165,13 +168,13 @@ def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[d
                      keypoint_names: Sequence[str] = KEYPOINTS) -> list[Path]:
     """Write predictions as the official folder, one json a video, as poseval and the server want.
 
-    Every frame of the ground truth is listed, also those without a pose. Track ids only number
-    the poses of a frame: this is a submission to the per-frame task, not to tracking.
+    Every frame of the ground truth is listed, also those without a pose. Where poses have no track
+    id the poses of a frame are numbered: such a submission is to the per-frame task alone.
 
     Args:
         folder: where to; made if missing.
         poses_of_image: as for :func:`predicted_poses`, each pose also with ``score`` and
-            optionally ``bbox`` (4,) as x, y, width, height in image pixels.
+            optionally ``track_id`` and ``bbox`` (4,) as x, y, width, height in image pixels.
         ground_truth: the videos and their frames.
         keypoint_names: names of the K keypoints.
 
@@ -195,7 +198,7 @@ def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[d
                     id=len(annotations),
                     image_id=image['id'],
                     category_id=1,
-                    track_id=number,
+                    track_id=int(pose.get('track_id', number)),
                     keypoints=[value for triplet in triplets for value in triplet],
                     scores=[triplet[2] for triplet in triplets],
                     score=float(pose['score']))
@@ -220,8 +223,8 @@ def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, 
 
     Returns:
         Image id -> poses with ``keypoints`` (17, 2), ``keypoint_scores`` (17,) and
-        ``keypoints_present`` (17,), in the order of :data:`KEYPOINTS`. Joints without a score get
-        the lowest rank, as officially.
+        ``keypoints_present`` (17,), in the order of :data:`KEYPOINTS`, and ``track_id``. Joints
+        without a score get the lowest rank, as officially.
 
     Raises:
         ValueError: if the file of a video is missing or lacks a field.
@@ -249,7 +252,8 @@ def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, 
         for annotation, row, is_present in zip(annotations, rows, present):
             poses.setdefault(annotation['image_id'], []).append(
                 dict(keypoints=row[:, :2], keypoint_scores=row[:, 3],
-                     keypoints_present=is_present))
+                     keypoints_present=is_present,
+                     track_id=int(_track_ids([annotation])[0])))
     return poses
 
 
@@ -336,6 +340,11 @@ def _flags(annotations: Sequence[dict], names_of: Sequence[tuple[str, ...]],
             rows.append(row)
         flags[name] = _by_names(rows, names_of, 1)[..., 0] > 0
     return flags
+
+
+def _track_ids(annotations: Sequence[dict]) -> np.ndarray:
+    tracks = [annotation.get('track_id') for annotation in annotations]
+    return np.array([-1 if track is None else track for track in tracks], dtype=np.int64)
 
 
 def _ignore_regions(images: Sequence[dict], path: Path) -> list[list[np.ndarray]]:

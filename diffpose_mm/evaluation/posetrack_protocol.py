@@ -29,7 +29,7 @@ A person without a head box, or with an empty one, counts as ground truth that n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -71,6 +71,8 @@ class TruePoses:
             without a head box.
         ignore_regions: F lists of (M, 2) float64 polygons in image pixels.
         flags: name of a kind of joint (``'occluded'``, ``'blurred'``) -> (P, 15) bool.
+        track_id: (P,) int, the same number in all frames of a video, -1 where there is none;
+            AP does not need it.
     """
 
     frame: np.ndarray
@@ -79,6 +81,7 @@ class TruePoses:
     head_size: np.ndarray
     ignore_regions: Sequence[Sequence[np.ndarray]]
     flags: dict[str, np.ndarray] = field(default_factory=dict)
+    track_id: np.ndarray | None = None
 
     @property
     def num_frames(self) -> int:
@@ -97,12 +100,14 @@ class PredictedPoses:
         points: (D, 15, 2) float64, joints in image pixels, order of :data:`JOINTS`.
         present: (D, 15) bool, whether the joint is predicted.
         scores: (D, 15) float64, confidence of each joint.
+        track_id: (D,) int, as in :class:`TruePoses`.
     """
 
     frame: np.ndarray
     points: np.ndarray
     present: np.ndarray
     scores: np.ndarray
+    track_id: np.ndarray | None = None
 
 
 @dataclass
@@ -126,10 +131,15 @@ class JointAP:
     @property
     def groups(self) -> dict[str, float]:
         """AP of each of the seven groups, NaN where one of its joints has none."""
-        return {
-            name: float(self.ap[[JOINTS.index(joint) for joint in joints]].mean())
-            for name, joints in GROUPS.items()
-        }
+        return group_means(self.ap)
+
+
+def group_means(values: np.ndarray) -> dict[str, float]:
+    """Mean of (15,) values over each of the seven groups, NaN where one of its joints is."""
+    return {
+        name: float(values[[JOINTS.index(joint) for joint in joints]].mean())
+        for name, joints in GROUPS.items()
+    }
 
 
 def head_size(boxes: np.ndarray) -> np.ndarray:
@@ -170,7 +180,7 @@ def evaluate_poses(true: TruePoses, predicted: PredictedPoses) -> dict[str, Join
         ``{'all': ..., 'occluded': ..., 'blurred': ..., 'clear': ...}``, the latter three only as
         far as flags exist.
     """
-    true, predicted = _drop_ignored(true, _drop_unannotated_frames(true, predicted))
+    true, predicted = drop_uncounted(true, predicted)
     person, correct = assign_poses(true, predicted)
 
     results = {'all': _joint_ap(predicted, predicted.present, correct, true.present.sum(axis=0))}
@@ -329,16 +339,16 @@ def _orientation(begin: np.ndarray, end: np.ndarray, points: np.ndarray) -> np.n
     return side
 
 
-def _drop_unannotated_frames(true: TruePoses, predicted: PredictedPoses) -> PredictedPoses:
+def drop_uncounted(true: TruePoses,
+                   predicted: PredictedPoses) -> tuple[TruePoses, PredictedPoses]:
+    """Leave out predictions in unannotated frames and all joints in ignore regions (rules 1, 2)."""
     annotated = np.zeros(true.num_frames, dtype=bool)
     annotated[true.frame] = True
     keep = annotated[predicted.frame]
-    return PredictedPoses(predicted.frame[keep], predicted.points[keep], predicted.present[keep],
-                          predicted.scores[keep])
-
-
-def _drop_ignored(true: TruePoses,
-                  predicted: PredictedPoses) -> tuple[TruePoses, PredictedPoses]:
+    predicted = PredictedPoses(
+        predicted.frame[keep], predicted.points[keep], predicted.present[keep],
+        predicted.scores[keep],
+        None if predicted.track_id is None else predicted.track_id[keep])
     if not any(len(regions) for regions in true.ignore_regions):
         return true, predicted
 
@@ -353,14 +363,23 @@ def _drop_ignored(true: TruePoses,
     present_true, present = true.present.copy(), predicted.present.copy()
     present_true[row_true, joint_true] = ~ignored[:len(row_true)]
     present[row, joint] = ~ignored[len(row_true):]
-    return (TruePoses(true.frame, true.points, present_true, true.head_size,
-                      true.ignore_regions, true.flags),
-            PredictedPoses(predicted.frame, predicted.points, present, predicted.scores))
+    return replace(true, present=present_true), replace(predicted, present=present)
 
 
-def _is_correct(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray,
-                person: np.ndarray) -> np.ndarray:
-    """(n, 15) bool: correct joints of n pairs of a predicted pose and a true person."""
+def joint_distances(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray,
+                    person: np.ndarray) -> np.ndarray:
+    """Distances between joints of n pairs of a predicted pose and a true person, in head sizes.
+
+    Args:
+        true: the annotated persons.
+        predicted: the predicted poses.
+        pose: (n,) int, index of the pose.
+        person: (n,) int, index of the person.
+
+    Returns:
+        (n, 15) float64; infinite or NaN where the person has no head size. Whether a joint is
+        annotated or predicted at all makes no difference.
+    """
     offset = true.points[person]
     offset -= predicted.points[pose]
     offset *= offset
@@ -368,7 +387,13 @@ def _is_correct(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray,
     np.sqrt(distance, out=distance)
     with np.errstate(divide='ignore', invalid='ignore'):
         distance /= true.head_size[person][:, None]
-        near = distance <= DISTANCE_THRESHOLD
+    return distance
+
+
+def _is_correct(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray,
+                person: np.ndarray) -> np.ndarray:
+    """(n, 15) bool: correct joints of n pairs of a predicted pose and a true person."""
+    near = joint_distances(true, predicted, pose, person) <= DISTANCE_THRESHOLD
     near &= true.present[person]
     near &= predicted.present[pose]
     return near

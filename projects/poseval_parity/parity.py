@@ -1,4 +1,4 @@
-"""Compare this package's PoseTrack AP with the official poseval, on random cases and in speed.
+"""Compare this package's PoseTrack AP and MOTA with poseval's, on random cases and in speed.
 
 poseval is not part of this repository; README.md beside this file says how to install it.
 """
@@ -19,6 +19,7 @@ import numpy as np
 
 from diffpose_mm.evaluation import (
     evaluate_poses,
+    evaluate_tracks,
     load_ground_truth,
     load_submission,
     predicted_poses,
@@ -30,6 +31,7 @@ from diffpose_mm.evaluation.posetrack_protocol import JOINTS
 try:
     from poseval import eval_helpers
     from poseval.evaluateAP import evaluateAP
+    from poseval.evaluateTracking import evaluateTracking
 except ImportError as error:
     raise SystemExit('poseval is not installed; projects/poseval_parity/README.md says how'
                      ) from error
@@ -258,6 +260,59 @@ def random_parity(num_cases, seed, work_dir):
     return worst, seen
 
 
+def number_poses(rng, poses):
+    """Give poses track ids, unique in a frame: mostly their place in it, sometimes others."""
+    for found in poses.values():
+        numbers = np.arange(len(found))
+        if rng.random() < 0.4:
+            numbers = rng.permutation(len(found) + 3)[:len(found)]
+        for pose, number in zip(found, numbers.tolist()):
+            pose['track_id'] = number
+
+
+def tracking_parity(num_cases, seed, work_dir):
+    """Largest difference of MOTA, precision and recall, and the sums of what occurred."""
+    worst, seen = 0.0, dict.fromkeys(('frames', 'poses', 'videos of one annotated frame'), 0)
+    for case in range(num_cases):
+        rng = np.random.default_rng((seed, case, 1))
+        videos, poses = make_case(rng, rng.integers(1, 4), int(rng.choice([2, 6, 15])), 5, 200,
+                                  True, KEYPOINTS)
+        if not any('bbox_head' in a for v in videos.values() for a in v['annotations']):
+            continue
+        number_poses(rng, poses)
+        folder = work_dir / f'{case:06d}'
+        write_ground_truth(folder / 'gt', videos, False)
+        write_ground_truth(folder / 'gt_poseval', videos, True)
+        truth = load_ground_truth(folder / 'gt')
+        write_submission(folder / 'pred', poses, truth, KEYPOINTS)
+        for name, content in videos.items():
+            if len({a['image_id'] for a in content['annotations']}) == 1:
+                # Its last annotated frame does not count, and poseval raises as none is left.
+                (folder / 'gt_poseval' / f'{name}.json').unlink()
+                seen['videos of one annotated frame'] += 1
+        predicted = predicted_poses(load_submission(folder / 'pred', truth), truth)
+        ours = evaluate_tracks(truth, predicted)
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            frames = eval_helpers.load_data_dir(['', f'{folder}/gt_poseval/', f'{folder}/pred/'])
+            if not frames[0]:
+                continue
+            official = evaluateTracking(*frames, '', False, False)
+        gap = 0.0
+        for key, values, mean in zip(('mota', 'pre', 'rec'),
+                                     (ours.mota, ours.precision, ours.recall),
+                                     ours.means.values()):
+            gap = max(gap, difference(official[key][0], np.append(values, mean)))
+        if gap > 1e-6:
+            print(f'case {case}: difference {gap}; kept in {folder}')
+        else:
+            shutil.rmtree(folder)
+        worst = max(worst, gap)
+        seen['frames'] += truth.poses.num_frames
+        seen['poses'] += len(predicted.frame)
+    return worst, seen
+
+
 def speed(num_frames, num_persons, seed, work_dir):
     """Times of both on one case that resembles PoseTrack18's size."""
     rng = np.random.default_rng(seed)
@@ -296,6 +351,7 @@ def main():
     parser.add_argument('--cases', type=int, default=1000, help='number of random cases')
     parser.add_argument('--frames', type=int, default=5000, help='frames of the timed case')
     parser.add_argument('--persons', type=int, default=6, help='persons a frame of it')
+    parser.add_argument('--tracking-cases', type=int, default=200, help='random cases for MOTA')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--ground-truth', type=Path,
                         help='official annotation folder; with --predictions, compare on these')
@@ -313,6 +369,10 @@ def main():
     print(f'{args.cases} random cases, seed {args.seed}: largest difference of any AP {worst:.2e}')
     for name, number in seen.items():
         print(f'  {number:6d} with {name}')
+    tracking, seen = tracking_parity(args.tracking_cases, args.seed, work_dir / 'tracking')
+    print(f'{args.tracking_cases} random cases: largest difference of any MOTA, precision or '
+          f'recall {tracking:.2e}; ' + ', '.join(f'{n} {what}' for what, n in seen.items()))
+    worst = max(worst, tracking)
     if args.frames:
         speed(args.frames, args.persons, args.seed, work_dir / 'speed')
     if worst <= 1e-6:
