@@ -15,6 +15,8 @@ from mmpose.apis import _track_by_iou, _track_by_oks
 from mmpose.apis.inferencers.utils import default_det_models
 from mmpose.evaluation.functional import nms
 
+from ..engine.checkpoint import read_checkpoint
+
 WHOLE_IMAGE = ('whole_image', 'whole-image')
 
 
@@ -185,6 +187,8 @@ class PersonDetector:
 
         scope = 'mmdet'
         try:
+            if self.weights is not None:
+                read_checkpoint(self.weights)
             model = self.model
             if isinstance(model, str) and model.endswith('.py'):
                 model = Config.fromfile(model)

@@ -8,8 +8,10 @@ checkpoint can still not run code.
 
 import os.path as osp
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +19,28 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 BUFFER_STATISTICS = ('min', 'max', 'mean', 'current')
-NUMPY_KINDS = (
-    'bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64'.split()
-)
+# Of the arrays in a data set's meta information and in log histories. numpy 1 counts in int32 on
+# Windows.
+NUMPY_KINDS = ('uint8', 'int32', 'int64', 'float32', 'float64')
 SHOWN_KEYS = 5
 # What torch says where it refuses a type, and not where a file is damaged.
-REFUSALS = ('GLOBAL', 'allowlisted', 'unrecognized function', 'may not read')
+REFUSALS = (
+    'GLOBAL',
+    'allowlisted',
+    'unrecognized function',
+    'may not read',
+    'TorchScript',
+    'legacy .tar format',
+)
+READING_ERRORS = (
+    pickle.UnpicklingError,
+    EOFError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    KeyError,
+    zipfile.BadZipFile,
+)
 
 
 class CheckpointError(RuntimeError):
@@ -41,24 +59,60 @@ def _buffer_statistic(owner: type, name: str) -> Callable:
     raise pickle.UnpicklingError(f'a checkpoint may not read the attribute {name!r} of {owner!r}')
 
 
-def register_safe_globals() -> None:
-    """Allow the types of mmengine's training checkpoints under ``torch.load(weights_only=True)``.
+def safe_globals() -> dict[str, Callable]:
+    """What a checkpoint may name beside tensors, numbers and containers, and what it then gets.
 
-    These are log histories, numpy arrays, numpy scalars and their dtypes. The numpy names are
-    registered for numpy 1 and numpy 2 alike, so that a checkpoint written beside one of them can be
-    read beside the other.
+    These are log histories, numpy arrays, numpy scalars and their dtypes. numpy 2 renamed a module,
+    and a checkpoint written beside one numpy can be read beside the other.
     """
     reconstruct, scalar = np.ndarray([]).__reduce__()[0], np.float64(0).__reduce__()[0]
-    allowed: list = [
-        HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        (_buffer_statistic, 'builtins.getattr'),
-    ]
+    allowed: dict[str, Callable] = {
+        'mmengine.logging.history_buffer.HistoryBuffer': HistoryBuffer,
+        'builtins.getattr': _buffer_statistic,
+        'numpy.ndarray': np.ndarray,
+        'numpy.dtype': np.dtype,
+    }
     for core in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-        allowed += [(reconstruct, f'{core}._reconstruct'), (scalar, f'{core}.scalar')]
-    allowed += {type(np.dtype(kind)) for kind in NUMPY_KINDS}
-    torch.serialization.add_safe_globals(allowed)
+        allowed |= {f'{core}._reconstruct': reconstruct, f'{core}.scalar': scalar}
+    for kind in (type(np.dtype(name)) for name in NUMPY_KINDS):
+        allowed[f'{kind.__module__}.{kind.__qualname__}'] = kind
+    return allowed
+
+
+def register_safe_globals() -> None:
+    """Allow :func:`safe_globals` under ``torch.load(weights_only=True)``."""
+    torch.serialization.add_safe_globals([(kind, name) for name, kind in safe_globals().items()])
+
+
+def _check_sums(path: str, where: str) -> None:
+    """Raise if the parts of a file are not what was written: torch would load them."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip():
+            raise CheckpointError(
+                f'{where} is damaged: what it holds does not fit its checksums; copy or download '
+                'it again, or take an earlier epoch'
+            )
+
+
+def check_pretrained(model: Any) -> None:
+    """Read the checkpoints that a model's config starts from, before a run starts.
+
+    Args:
+        model: Config of a model, or a part of it: ``init_cfg=dict(type='Pretrained', ...)`` may
+            stand anywhere.
+
+    Raises:
+        CheckpointError: See :func:`read_checkpoint`.
+    """
+    if isinstance(model, dict):
+        if model.get('type') == 'Pretrained' and 'checkpoint' in model:
+            read_checkpoint(model['checkpoint'])
+        model = list(model.values())
+    if isinstance(model, (list, tuple)):
+        for part in model:
+            check_pretrained(part)
 
 
 def read_checkpoint(path: str) -> dict:
@@ -75,36 +129,35 @@ def read_checkpoint(path: str) -> dict:
             that are not allowed.
     """
     where = f'checkpoint {path}'
-    if '://' not in path:
+    remote = '://' in path
+    if not remote:
+        path = osp.expanduser(path)
         if not osp.isfile(path):
             raise CheckpointError(f'{where} does not exist; check the path, or train first')
         where += f' ({osp.getsize(path):,} bytes)'
-        # torch does not compare checksums: weights overwritten on the disk would be loaded.
-        if zipfile.is_zipfile(path) and zipfile.ZipFile(path).testzip():
-            raise CheckpointError(
-                f'{where} is damaged: what it holds does not fit its checksums; copy or download it '
-                'again, or take an earlier epoch'
-            )
     try:
-        checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
-    except pickle.UnpicklingError as error:
-        reason = str(error)
+        if remote:
+            checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
+        else:
+            _check_sums(path, where)
+            # Said here, no variable of the environment can turn it off.
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except CheckpointError:
+        raise
+    except READING_ERRORS as error:
+        reason = str(error) or type(error).__name__
         if any(sign in reason for sign in REFUSALS):
-            found = reason.partition('GLOBAL ')[2].partition(' ')[0] or 'an object'
+            found = re.search(r"GLOBAL (\S+)|got <class '(.+?)'", reason)
+            kind = found.group(1) or found.group(2) if found else 'an object'
             raise CheckpointError(
-                f'{where} holds {found}, which is not plain weights, and is refused because '
+                f'{where} holds {kind}, which is not plain weights, and is refused because '
                 'unpickling it could run code; save the weights alone, or allow the type with '
                 'torch.serialization.add_safe_globals if you trust it'
             ) from error
         raise CheckpointError(
-            f'{where} is not a checkpoint: it is cut short or was not written by torch.save; copy '
-            'or download it again'
-        ) from error
-    except (EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].partition('. ')[0]
-        raise CheckpointError(
-            f'{where} cannot be read, probably because it is cut short; copy or download it again, '
-            f'or take an earlier epoch ({reason})'
+            f'{where} cannot be read: it is cut short, or was not written by torch.save; copy or '
+            'download it again, or take an earlier epoch '
+            f'({reason.splitlines()[0].partition(". ")[0]})'
         ) from error
     if not isinstance(checkpoint, dict) or not checkpoint:
         raise CheckpointError(f'{where} holds {type(checkpoint).__name__}, not a dict of weights')

@@ -8,7 +8,11 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from diffpose_mm.engine.checkpoint import check_checkpoint, read_checkpoint
+from diffpose_mm.engine.checkpoint import (
+    check_checkpoint,
+    check_pretrained,
+    read_checkpoint,
+)
 from diffpose_mm.engine.checkpoint_hook import newest_checkpoint
 from diffpose_mm.engine.launch import (
     add_common_arguments,
@@ -113,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         find_start(cfg, args)
         start_processes(cfg)
         runner = Runner.from_cfg(cfg)
+        check_pretrained(cfg.model)
         if cfg.get('resume'):
             check_checkpoint(runner.model, cfg.load_from, resume=True)
         elif cfg.get('load_from'):

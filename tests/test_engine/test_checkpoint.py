@@ -1,8 +1,10 @@
 """Checkpoints load with weights_only on, and bad ones are told apart."""
 
 import builtins
+import io
 import os
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from mmengine.logging import HistoryBuffer
 from torch import nn
 
 from diffpose_mm.engine import CheckpointError, check_checkpoint, read_checkpoint
+from diffpose_mm.engine.checkpoint import check_pretrained, safe_globals
 from diffpose_mm.models import SpatioTemporalNeck
 
 
@@ -30,7 +33,6 @@ def training_checkpoint(model, **more):
             dataset_meta=dict(
                 sigmas=np.ones(17, dtype=np.float32),
                 colors=np.zeros((17, 3), dtype=np.uint8),
-                flag=np.bool_(True),
             ),
         ),
         **more,
@@ -111,27 +113,103 @@ def test_payload_is_refused(function, args, model, tmp_path):
     assert not os.path.exists(mark)
 
 
-def test_only_what_is_needed_is_allowed():
-    """Broken if the list of allowed types grows without a thought."""
-    allowed = torch.serialization.get_safe_globals()
-    names = {item[1] if isinstance(item, tuple) else item.__module__ for item in allowed}
-    names = {name for name in names if not name.startswith('torch.')}
-    assert names <= {
-        'mmengine.logging.history_buffer',
-        'numpy',
-        'numpy.dtypes',
-        'builtins.getattr',
-        'numpy.core.multiarray._reconstruct',
-        'numpy.core.multiarray.scalar',
-        'numpy._core.multiarray._reconstruct',
-        'numpy._core.multiarray.scalar',
-    }
-    stand_in = next(i[0] for i in allowed if isinstance(i, tuple) and i[1] == 'builtins.getattr')
+PLACES = dict(
+    weights=lambda checkpoint: checkpoint['state_dict'],
+    meta=lambda checkpoint: checkpoint['meta']['dataset_meta'],
+    optimizer=lambda checkpoint: checkpoint['optimizer']['state'],
+    message_hub=lambda checkpoint: checkpoint['message_hub']['runtime_info'],
+    history=lambda checkpoint: vars(checkpoint['message_hub']['log_scalars']['train/loss']),
+)
+
+
+def live(path, mark):
+    """Whether the payload in a file runs where it is let."""
+    try:
+        torch.load(path, weights_only=False)
+    except RuntimeError:
+        # No checkpoint, which is found out when it is too late.
+        pass
+    ran = mark.exists()
+    mark.unlink(missing_ok=True)
+    return ran
+
+
+@pytest.mark.parametrize('place', PLACES)
+@pytest.mark.parametrize('wrapped', [list, lambda items: np.array(items, dtype=object)])
+def test_payload_is_refused_wherever_it_hides(place, wrapped, model, tmp_path):
+    """Broken if a part of a training checkpoint were read in another way than the rest."""
+    mark, path = tmp_path / 'mark', tmp_path / 'payload.pth'
+    payload, content = Payload(os.system, f'touch {mark}'), training_checkpoint(model)
+    PLACES[place](content)['hook'] = wrapped([payload])
+    torch.save(content, path)
+    assert live(path, mark)
+    with pytest.raises(
+        CheckpointError, match=r'holds (posix\.system|numpy\.dtypes\.ObjectDType),.*refused'
+    ):
+        read_checkpoint(str(path))
+    assert not mark.exists()
+
+
+def as_tar(content, path):
+    """The format of torch before 0.1.10: pickles in a tar."""
+    with tarfile.open(path, 'w') as archive:
+        # Numbers of storages and tensors, which there are none of, and views of storages.
+        for name, parts in dict(storages=(0, ()), tensors=(0,), pickle=(content,)).items():
+            data = b''.join(pickle.dumps(part, protocol=2) for part in parts)
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+FORMATS = dict(
+    legacy=lambda content, path: torch.save(content, path, _use_new_zipfile_serialization=False),
+    tar=as_tar,
+    **{
+        f'pickle {protocol}': lambda content, path, p=protocol: path.write_bytes(
+            pickle.dumps(content, p)
+        )
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+)
+
+
+@pytest.mark.parametrize('form', FORMATS)
+def test_payload_does_not_run_in_other_formats(form, tmp_path):
+    """Broken if an old or foreign format were a way around."""
+    mark, path = tmp_path / 'mark', tmp_path / 'payload.pth'
+    payload = Payload(os.system, f'touch {mark}')
+    FORMATS[form](dict(state_dict=payload), path)
+    assert live(path, mark)
+    with pytest.raises(CheckpointError, match='payload.pth'):
+        read_checkpoint(str(path))
+    assert not mark.exists()
+
+
+def test_programs_are_refused(tmp_path):
+    """A TorchScript archive is code, and not a checkpoint that was cut short."""
+    path = tmp_path / 'program.pth'
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), path)
+    with pytest.raises(CheckpointError, match='refused'):
+        read_checkpoint(str(path))
+
+
+def test_the_stand_in_for_getattr_gives_statistics_alone():
+    """Broken if a checkpoint could reach any other attribute by it."""
+    stand_in = safe_globals()['builtins.getattr']
     assert stand_in is not getattr
     assert stand_in(HistoryBuffer, 'mean') is HistoryBuffer.mean
     for owner, name in ((HistoryBuffer, '__class__'), (np.ndarray, 'mean')):
         with pytest.raises(pickle.UnpicklingError):
             stand_in(owner, name)
+
+
+def test_pretrained_parts_are_found_in_a_config(model, tmp_path):
+    """Broken if weights that a part of the model starts from were first read in the run."""
+    part = dict(type='Pretrained', checkpoint=str(tmp_path / 'none.pth'))
+    with pytest.raises(CheckpointError, match='none.pth does not exist'):
+        check_pretrained(dict(neck=dict(layers=[dict(init_cfg=[dict(type='Normal'), part])])))
+    save(dict(state_dict=model.state_dict()), tmp_path / 'none.pth')
+    check_pretrained(dict(backbone=dict(init_cfg=part)))
 
 
 def test_missing(tmp_path):
