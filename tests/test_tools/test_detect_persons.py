@@ -117,7 +117,7 @@ def brightness_as_boxes(self, frames, *thresholds):
 
 
 def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
-    """SIGKILL in the last of three batches, a line torn; the first of two shares does the rest."""
+    """SIGKILL in the last of three batches, a line torn; the run or one of two shares goes on."""
     out = tmp_path / 'killed' / 'boxes.json'
     code = KILLED.format(root=str(tiny_posetrack), out=str(out))
     killed = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=Path(__file__).parent)
@@ -139,8 +139,11 @@ def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match='of another run: its bbox_thr is 0.05, not 0.5'):
         detect(tiny_posetrack, out, '--resume', '--bbox-thr', 0.5)
     assert not batches
+    alone = shutil.copytree(out.parent, tmp_path / 'alone') / 'boxes.json'
     detections = detect(tiny_posetrack, out, '--resume', '--shard', '1/2')
     assert batches == [2] and len(detections) == 6
+    detect(tiny_posetrack, alone, '--resume')
+    assert batches == [2, 2] and alone.read_bytes() == out.read_bytes()
     with pytest.raises(SystemExit, match='boxes.json exists already'):
         detect(tiny_posetrack, out)
     assert detect(tiny_posetrack, out, '--resume') == json.loads(out.read_text()) == detections
