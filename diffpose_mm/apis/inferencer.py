@@ -4,6 +4,7 @@ import copy
 import logging
 import os
 import os.path as osp
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -44,6 +45,8 @@ from .results import (
     writing,
 )
 from .windows import FrameWindows, Window, clip_offsets, loads_clips, still_window
+
+TELL_EVERY = 30  # seconds between lines on progress, where there is no terminal
 
 
 @dataclass
@@ -295,8 +298,8 @@ class DiffPoseInferencer(Pose2DInferencer):
                         [view.window.frame],
                         [merged],
                         window_name=source.name,
-                        radius=max(round(2 * unit), 2) if radius is None else radius,
-                        thickness=max(round(unit), 1) if thickness is None else thickness,
+                        radius=max(round(2 * unit), 3) if radius is None else radius,
+                        thickness=max(round(unit), 2) if thickness is None else thickness,
                         **drawn,
                     )
                     samples = [merged] if merge_results else view.samples
@@ -319,7 +322,7 @@ class DiffPoseInferencer(Pose2DInferencer):
                         f'stopped after {log.done} frames, which are kept in {log.lines_path}: '
                         'resume goes on from there',
                         logger='current',
-                        level=logging.ERROR,
+                        level=logging.WARNING,
                     )
                 raise
             finally:
@@ -380,8 +383,24 @@ class DiffPoseInferencer(Pose2DInferencer):
             TimeRemainingColumn(),
         )
         with Progress(*columns) as bar:
-            task = bar.add_task(source.name if source.is_clip else 'images', total=source.count)
-            yield lambda: bar.advance(task)
+            name = source.name if source.is_clip else 'images'
+            number = bar.add_task(name, total=source.count)
+            (task,) = bar.tasks
+            told = time.monotonic()
+
+            def advance() -> None:
+                nonlocal told
+                bar.advance(number)
+                # A bar that is written to a file is only seen when all is over.
+                if not bar.console.is_terminal and time.monotonic() - told > TELL_EVERY:
+                    told = time.monotonic()
+                    print_log(
+                        f'{name}: {task.completed:.0f} of {task.total or "?"} frames, '
+                        f'{task.speed or 0:.1f} frames/s, {task.time_remaining or 0:.0f} s left',
+                        logger='current',
+                    )
+
+            yield advance
 
     def _windows(
         self,

@@ -243,7 +243,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             moments = history.key_moments(args.moments)
             video = inferencer.video_info['output_file']
             drawn = frames_of_video(video, moments)
-            titles = [f'frame {i}, {i / fps:.2f} s {moments[i]}'.strip() for i in drawn]
+            titles = [f'frame {i}, {i / fps:.2f} s  {moments[i]}' for i in drawn]
             extent = history.extent(drawn)
             drawn = [crop_to(frame, extent) for frame in drawn.values()]
         else:

@@ -121,8 +121,10 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
             if not len(joints) or not np.isfinite(joints).all():
                 continue
             x, y = joints[joints[:, 1].argmin()].round().astype(int).tolist()
+            # The head may be above the image.
+            y = max(y - 2 * width, 8 + 3 * width)
             for color, thickness in (((0, 0, 0), width + 2), ((255, 255, 255), width)):
                 cv2.putText(
-                    image, str(int(number)), (x + 4 + width, y - 2 * width),
+                    image, str(int(number)), (x + 4 + width, y),
                     cv2.FONT_HERSHEY_SIMPLEX, 0.3 + 0.12 * width, color, thickness, cv2.LINE_AA,
                 )  # fmt: skip

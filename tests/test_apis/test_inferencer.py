@@ -700,6 +700,18 @@ def test_a_run_that_was_killed_is_the_same_run(inferencer, tiny_model, tmp_path)
                 assert_close_poses(one['keypoints'], two['keypoints'])
 
 
+def test_progress_is_told_without_a_terminal_too(tiny_model, video, monkeypatch):
+    """Broken if the log of a long run says nothing until it is over."""
+    inferencer = DiffPoseInferencer(
+        *tiny_model, device='cpu', det_model='whole_image', show_progress=True
+    )
+    said = []
+    monkeypatch.setattr(inference, 'TELL_EVERY', 0)
+    monkeypatch.setattr(inference, 'print_log', lambda text, **_: said.append(text))
+    assert len(list(inferencer(video))) == 7
+    assert re.fullmatch(r'walk.avi: 3 of 7 frames, [\d.]+ frames/s, \d+ s left', said[2])
+
+
 def test_decoding_detection_poses_and_writing_overlap(inferencer, video, tmp_path, monkeypatch):
     """Each is made to wait as long; one after the other it would be four times as long."""
     wait, count = 0.05, 14
