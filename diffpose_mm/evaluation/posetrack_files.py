@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .posetrack_protocol import JOINTS, PredictedPoses, TruePoses, head_size
+from .posetrack_records import check_records
 
 KEYPOINTS = ('nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder',
              'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
@@ -271,23 +272,21 @@ def _read(file: Path, annotations_required: bool) -> dict:
     for name in required:
         if not isinstance(content, dict) or name not in content:
             raise ValueError(f'{file}: lacks {name!r}; {hint}')
-    if not content['categories'] or 'keypoints' not in content['categories'][0]:
+    for name in ('images', *(['annotations'] if 'annotations' in content else [])):
+        if not isinstance(content[name], list):
+            raise ValueError(f'{file}: {name!r} is no list; {hint}')
+    categories = content['categories']
+    names = (categories[0].get('keypoints') if isinstance(categories, list) and categories
+             and isinstance(categories[0], dict) else None)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{file}: lacks 'keypoints' in 'categories'; {hint}")
-    names = content['keypoint_names'] = list(content['categories'][0]['keypoints'])
+    content['keypoint_names'] = names
     _columns(names, f'{file}: {hint}; categories[0].keypoints')
-    for image in content['images']:
-        for name in ('id', 'file_name'):
-            if name not in image:
-                raise ValueError(f'{file}: an image lacks {name!r}: {image}; {hint}')
+    check_records(str(file), content, len(names), ('image_id', 'keypoints'))
     for annotation in content.get('annotations', []):
-        for name in ('image_id', 'keypoints'):
-            if name not in annotation:
-                raise ValueError(f'{file}: annotation {annotation.get("id")} lacks {name!r}; '
-                                 f'{hint}')
-        if len(annotation['keypoints']) != 3 * len(names):
-            raise ValueError(
-                f'{file}: annotation {annotation.get("id")} has '
-                f'{len(annotation["keypoints"])} values in \'keypoints\', not 3 x {len(names)}')
+        if not annotation['keypoints']:
+            raise ValueError(f'{file}: annotation {annotation.get("id")} has 0 values in '
+                             f"'keypoints', not {3 * len(names)}")
     return content
 
 

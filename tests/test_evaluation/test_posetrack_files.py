@@ -215,7 +215,7 @@ def change(content, what):
     ('head boxes', "no annotation has 'bbox_head'"),
     ('keypoint names', "lacks 'keypoints' in 'categories'"),
     ('COCO', 'lacks the PoseTrack keypoints head_bottom, head_top'),
-    ('file_name', "an image lacks 'file_name'"),
+    ('file_name', "image 10000010000 lacks 'file_name'"),
     ('keypoints', "lacks 'keypoints'"),
     ('length', "3 values in 'keypoints', not 3 x 17"),
     ('twice', 'occurs twice'),
