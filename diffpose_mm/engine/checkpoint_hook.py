@@ -76,6 +76,8 @@ class AtomicCheckpointHook(CheckpointHook):
         if local and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend='atomic')
         super().before_train(runner)
+        # mmengine adds a new best metric to the checkpoint of this process only, if there is one.
+        self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
         if local and is_main_process():
             parts = glob(osp.join(escape(self.out_dir), f'*.pth{PART}'))
             for part in [*parts, osp.join(runner.work_dir, f'last_checkpoint{PART}')]:

@@ -229,7 +229,7 @@ def announced_end(traceback: bool, work_dir: str) -> Iterator[None]:
         if pointer.is_file():
             advice = f'The last checkpoint is {pointer.read_text()}; --resume goes on from there.'
         else:
-            advice = 'There is no checkpoint yet.'
+            advice = 'There is no checkpoint yet: start again.'
         if isinstance(error, KeyboardInterrupt):
             print(f'interrupted. {advice}', file=sys.stderr)
             raise SystemExit(130) from None

@@ -1,11 +1,12 @@
 """Training that can be killed at any moment and, resumed, ends with the very same weights.
 
 mmengine stores no state of the random number generators, and its workers know no epoch. Here
-nothing needs to be stored: what is drawn follows from the seed, the process and the place in the
-training, so that it is the same whether the process is new or old.
+nothing needs to be stored: what is drawn follows from the seed and the place in the training, and
+is the same whether the process is new or old.
 """
 
 import random
+import signal
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,11 @@ def seed_everything(*place: int) -> None:
     torch.manual_seed(int(words[2]) << 32 | int(words[3]))
 
 
+def ignore_interrupts(worker_id: int) -> None:
+    """Leave Ctrl-C to the main process, which then ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
     """mmengine's loop over epochs, resumed to the bit.
@@ -45,7 +51,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         super().__init__(*args, **kwargs)
         # mmengine's gives numpy the same seed in every epoch; PyTorch's own seeds do not.
         if getattr(self.dataloader.worker_init_fn, 'func', None) is worker_init_fn:
-            self.dataloader.worker_init_fn = None
+            self.dataloader.worker_init_fn = ignore_interrupts
 
     def run(self) -> torch.nn.Module:
         """Train, from where the checkpoint ends if one was resumed."""

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,7 +28,7 @@ CONFIG = ROOT / 'configs' / 'diffpose_synthetic.py'
 # Clock times, and what names the folder or the machine.
 CHANGEABLE = (
     'time cfg experiment_name train/time train/data_time val/time val/data_time train/memory '
-    'last_ckpt best_ckpt'
+    'last_ckpt best_ckpt mmengine_version'
 ).split()
 
 
@@ -69,6 +70,7 @@ class Training:
                     stdout=file,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    preexec_fn=heed_interrupts,
                 )
         else:
             self._process = get_context('fork').Process(target=train_here, args=(arguments, log))
@@ -96,9 +98,15 @@ class Training:
         return max(map(int, subprocess.run(command, capture_output=True).stdout.split()))
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to a process in the background, and its children inherit."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def train_here(arguments: list[str], log: Path) -> None:
     """Train in this process."""
     os.setsid()
+    heed_interrupts()
     with open(log, 'a') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -209,49 +217,51 @@ class Bench:
         )
 
     def last_words(self) -> str:
-        """The last line that the training wrote."""
-        return self.log.read_text().strip().splitlines()[-1]
+        """What the training said of its end."""
+        lines = self.log.read_text().splitlines()
+        return [line for line in lines if line.startswith(('error: ', 'interrupted. '))][-1]
 
 
-def kill(bench: Bench) -> list[str]:
+def kill(bench: Bench) -> Iterator[str]:
     """SIGKILL to all processes at random moments."""
     _, startup, seconds = bench.baseline()
-    work_dir, rows = bench.out / 'kill', []
+    work_dir = bench.out / 'kill'
     # On average a little less of the training than is needed to be killed so many times.
     longest = startup + 1.6 * (seconds - startup) / bench.args.kills
     for number in range(1, bench.args.kills + 1):
         training, moment = bench.start(work_dir, '--resume'), bench.random.uniform(0, longest)
         if training.wait(moment) is not None:
-            rows.append(f'the training had ended before kill {number}')
+            yield f'the training had ended before kill {number}'
             break
         training.signal(signal.SIGKILL)
-        rows.append(f'kill {number} after {moment:.1f} s: {bench.left(work_dir)}')
-    return [*rows, bench.resumed(work_dir)]
+        yield f'kill {number} after {moment:.1f} s: {bench.left(work_dir)}'
+    yield bench.resumed(work_dir)
 
 
-def saving(bench: Bench) -> list[str]:
+def saving(bench: Bench) -> Iterator[str]:
     """SIGKILL at every file operation of the saving of checkpoints, one after the other."""
     bench.baseline()
-    work_dir, rows = bench.out / 'saving', []
+    work_dir = bench.out / 'saving'
     bench.run(work_dir, epochs=1)
     for number in range(bench.args.operations):
         hook = f"type='KillWhileSaving', operation={number}"
         status = bench.run(work_dir, '--resume', hook=hook)
-        rows.append(f'at operation {number}: exit status {status}, {bench.left(work_dir)}')
-    return [*rows, bench.resumed(work_dir)]
+        yield f'at operation {number}: exit status {status}, {bench.left(work_dir)}'
+    yield bench.resumed(work_dir)
 
 
-def nan(bench: Bench) -> list[str]:
+def nan(bench: Bench) -> Iterator[str]:
     """A NaN in a target."""
     work_dir = bench.out / 'nan'
     status = bench.run(work_dir, hook="type='NaNTarget', epoch=2")
-    rows = [f'exit status {status}: {bench.last_words()}']
+    yield f'exit status {status}: {bench.last_words()}'
     report = json.loads(next(work_dir.glob('*/nonfinite_*.json')).read_text())
-    rows.append(f'iteration {report["iteration"]}, first sample {report["samples"][0]}')
-    return [*rows, bench.left(work_dir), f'without it {bench.resumed(work_dir)}']
+    yield f'iteration {report["iteration"]}, first sample {report["samples"][0]}'
+    yield bench.left(work_dir)
+    yield f'without it {bench.resumed(work_dir)}'
 
 
-def disk(bench: Bench) -> list[str]:
+def disk(bench: Bench) -> Iterator[str]:
     """A file system that is full while a checkpoint is written (needs root, for mount)."""
     size = bench.baseline()[0].stat().st_size
     work_dir = bench.out / 'disk'
@@ -260,31 +270,34 @@ def disk(bench: Bench) -> list[str]:
     subprocess.run(mount, check=True)
     try:
         status = bench.run(work_dir)
-        rows = [f'exit status {status}: {bench.last_words()}', bench.left(work_dir)]
+        yield f'exit status {status}: {bench.last_words()}'
+        yield bench.left(work_dir)
         mount = ['mount', '-o', f'remount,size={20 * size}', str(work_dir)]
         subprocess.run(mount, check=True)
-        return [*rows, f'with more space {bench.resumed(work_dir)}']
+        yield f'with more space {bench.resumed(work_dir)}'
     finally:
         subprocess.run(['umount', str(work_dir)], check=True)
 
 
-def worker(bench: Bench) -> list[str]:
+def worker(bench: Bench) -> Iterator[str]:
     """SIGKILL to a data loading process."""
     work_dir = bench.out / 'worker'
     training = bench.start(work_dir)
     bench.wait_for('Epoch(train) [2][', training)
     os.kill(training.newest_process(), signal.SIGKILL)
-    rows = [f'exit status {training.wait()}: {bench.last_words()}']
-    return [*rows, bench.left(work_dir), bench.resumed(work_dir)]
+    yield f'exit status {training.wait()}: {bench.last_words()}'
+    yield bench.left(work_dir)
+    yield bench.resumed(work_dir)
 
 
-def interrupt(bench: Bench) -> list[str]:
+def interrupt(bench: Bench) -> Iterator[str]:
     """Ctrl-C."""
     work_dir = bench.out / 'interrupt'
     training = bench.start(work_dir)
     bench.wait_for('Epoch(train) [2][', training)
-    rows = [f'exit status {training.signal(signal.SIGINT)}: {bench.last_words()}']
-    return [*rows, bench.left(work_dir), bench.resumed(work_dir)]
+    yield f'exit status {training.signal(signal.SIGINT)}: {bench.last_words()}'
+    yield bench.left(work_dir)
+    yield bench.resumed(work_dir)
 
 
 FAULTS = dict(kill=kill, saving=saving, nan=nan, disk=disk, worker=worker, interrupt=interrupt)

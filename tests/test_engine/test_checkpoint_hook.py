@@ -126,6 +126,19 @@ def test_a_kill_at_any_file_operation_leaves_whole_checkpoints(tmp_path):
     assert operation > 20 and last == 2
 
 
+def test_the_best_metric_of_a_validation_after_a_resume_is_remembered(tmp_path):
+    """Broken if a kill during a validation lets a worse epoch replace the best one later."""
+    for epoch in (0, 1):
+        hook = AtomicCheckpointHook(interval=1, save_best='AP', rule='greater')
+        runner = SmallRunner(tmp_path, epoch)
+        hook.before_train(runner)
+        if epoch == 0:
+            hook.after_train_epoch(runner)
+        else:
+            hook.after_val_epoch(runner, dict(AP=0.5))
+    assert read_checkpoint(str(tmp_path / 'epoch_1.pth'))['message_hub']['best_score'] == 0.5
+
+
 def short_of_space(work_dir):
     """Train with half the room that the third checkpoint needs, as if the disk were full."""
     torch.set_num_threads(1)

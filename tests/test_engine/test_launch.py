@@ -5,9 +5,10 @@ import argparse
 import pytest
 from mmengine.config import Config
 
-from diffpose_mm.engine import CheckpointError
+from diffpose_mm.engine import CheckpointError, NonFiniteError
 from diffpose_mm.engine.launch import (
     add_common_arguments,
+    announced_end,
     load_config,
     one_line_errors,
     set_data_root,
@@ -85,3 +86,45 @@ def test_bugs_stay_visible():
     """An error that the user cannot mend keeps its traceback."""
     with pytest.raises(ZeroDivisionError), one_line_errors(False):
         1 / 0  # noqa: B018
+
+
+FROM_WORKER = (
+    'Caught FileNotFoundError in DataLoader worker process 0.\nOriginal Traceback (most recent '
+    'call last):\n  File "x.py", line 1, in y\nFileNotFoundError: the keyframe is gone'
+)
+
+
+@pytest.mark.parametrize(
+    'error, message',
+    [
+        (OSError(28, 'No space left on device'), 'error: [Errno 28] No space left on device. '),
+        (NonFiniteError('the loss is not finite'), 'error: the loss is not finite. '),
+        (FileNotFoundError(FROM_WORKER), 'error: the keyframe is gone. '),
+        (
+            RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. '),
+            'error: DataLoader worker (pid 7) is killed by signal: Killed. If the system ran out',
+        ),
+    ],
+)
+def test_an_early_end_says_why_and_how_to_go_on(error, message, tmp_path):
+    (tmp_path / 'last_checkpoint').write_text('/work/epoch_3.pth')
+    with pytest.raises(SystemExit) as exit_info, announced_end(False, str(tmp_path)):
+        raise error
+    text = exit_info.value.code
+    assert text.startswith(message) and '\n' not in text
+    assert text.endswith('The last checkpoint is /work/epoch_3.pth; --resume goes on from there.')
+    with pytest.raises(type(error)), announced_end(True, str(tmp_path)):
+        raise error
+
+
+def test_ctrl_c_is_one_line_and_status_130(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_info, announced_end(False, str(tmp_path)):
+        raise KeyboardInterrupt
+    assert exit_info.value.code == 130
+    assert capsys.readouterr().err == 'interrupted. There is no checkpoint yet: start again.\n'
+
+
+@pytest.mark.parametrize('error', [RuntimeError('shapes differ'), ValueError('no'), KeyError('x')])
+def test_bugs_in_training_stay_visible(error, tmp_path):
+    with pytest.raises(type(error)), announced_end(False, str(tmp_path)):
+        raise error

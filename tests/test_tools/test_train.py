@@ -79,7 +79,7 @@ def test_other_options():
     assert 'save_best' not in cfg.default_hooks.checkpoint
     assert cfg.auto_scale_lr.enable is True
     assert cfg.resume and cfg.load_from == 'some.pth'
-    assert merged('--resume').load_from is None
+    assert merged('--resume').resume
     assert not merged().get('resume')
 
 
@@ -104,6 +104,22 @@ def test_bad_input_is_told_in_one_line(options, message, tiny_posetrack, tmp_pat
         train.main(arguments(CONFIG, data_root=tiny_posetrack, work_dir=tmp_path, options=options))
     text = exit_info.value.code
     assert text.startswith('error: ') and message in text and '\n' not in text, text
+
+
+def test_where_a_training_goes_on(trained, tmp_path):
+    """Killed before the first checkpoint, it starts again, from the weights it started from."""
+    start = ['--cfg-options', 'load_from=weights.pth']
+    cases = [
+        (['--resume', '--work-dir', str(tmp_path), *start], False, 'weights.pth'),
+        (['--resume', '--work-dir', str(trained), *start], True, str(trained / 'epoch_1.pth')),
+        (['--resume', 'mine.pth', '--work-dir', str(trained)], True, 'mine.pth'),
+        (['--work-dir', str(trained), *start], False, 'weights.pth'),
+    ]
+    for argv, resume, path in cases:
+        args = train.parse_args([CONFIG, *argv])
+        cfg = train.merge_args(load_config(args), args)
+        train.find_start(cfg, args)
+        assert (cfg.get('resume'), cfg.load_from) == (resume, path)
 
 
 def test_cannot_resume_from_a_broken_checkpoint(trained, tiny_posetrack, tmp_path):
