@@ -1,9 +1,11 @@
-"""Which releases of OpenMMLab's libraries the package works beside, checked at import."""
+"""Which releases of torch and OpenMMLab's libraries the package works beside, checked at import."""
 
 import re
 from importlib.metadata import PackageNotFoundError, version
 
 REQUIRED = {
+    # Before 2.6 a checkpoint could run code wherever mmengine reads one.
+    'torch': ('2.6.0', '3.0.0'),
     'mmengine': ('0.10.0', '1.0.0'),
     'mmcv': ('2.0.1', '2.2.0'),
     'mmdet': ('3.0.0', '3.4.0'),
@@ -13,7 +15,7 @@ REQUIRED = {
 
 
 def check_requirements() -> None:
-    """Raise unless every library of OpenMMLab is there in a release that fits.
+    """Raise unless torch and every library of OpenMMLab is there in a release that fits.
 
     Raises:
         ImportError: Names the library, what is installed and what to install.
