@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
+import cv2
 import mmengine
+import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
@@ -29,7 +31,14 @@ from diffpose_mm.apis import find_config
 from diffpose_mm.engine.checkpoint import check_checkpoint
 from diffpose_mm.engine.launch import check_clip_length, one_line_errors, set_data_root
 from diffpose_mm.models import DiffPoseHead
-from diffpose_mm.visualization.hypothesis_figures import reliability_plot, step_curves
+from diffpose_mm.visualization.hypothesis_figures import (
+    HypothesisPanel,
+    hypothesis_sheet,
+    reliability_plot,
+    step_curves,
+)
+
+PEOPLE = 6  # on the sheet
 
 EXAMPLES = """
 examples:
@@ -42,6 +51,7 @@ what is written:
   OUT/hypotheses.md     the table, S x N
   OUT/hypotheses.png    its columns as curves over S
   OUT/reliability.png   error against spread for the largest N: are unsure joints the wrong ones?
+  OUT/people.png        people from sure to unsure with their hypotheses, largest S and N
   OUT/hypotheses.json   all numbers, and how they were made
   OUT/predictions-*/    while it runs; the same command goes on after an interruption
 
@@ -173,6 +183,50 @@ class Pass:
                     for record, result in zip(records, results):
                         record['cells'][steps, number, kind] = result.pred_instances.to_dict()
             yield records
+
+
+class People:
+    """Passes the records of a :class:`Pass` on, and keeps those of one S and N to draw them."""
+
+    def __init__(self, records: Iterable[list[dict]], steps: int, number: int) -> None:
+        self.records = records
+        self.cell = steps, number, 'mean'
+        self.kept: list[tuple[float, str, dict, dict]] = []
+
+    def __iter__(self) -> Iterator[list[dict]]:
+        """Yield what the records yield."""
+        for batch in self.records:
+            for record in batch:
+                if self.cell in record['cells']:
+                    pose, true = record['cells'][self.cell], record['gt_instances']
+                    known = np.asarray(true['keypoints_visible'])[0] > 0
+                    if known.any():
+                        box = true['bboxes'][0]
+                        deviations = np.linalg.norm(pose['keypoint_std'][0], axis=-1)[known]
+                        size = np.sqrt((box[2:] - box[:2]).prod())
+                        spread = float(deviations.mean() / size)
+                        self.kept.append((spread, record['img_path'], pose, true))
+            yield batch
+
+    def draw(self, path: str, links: Sequence[tuple[int, int]]) -> None:
+        """Draw people from the surest to the least sure but one in twenty."""
+        self.kept.sort(key=lambda entry: entry[0])
+        panels = []
+        for place in np.linspace(0, 0.95 * (len(self.kept) - 1), PEOPLE).round().astype(int):
+            spread, image, pose, true = self.kept[place]
+            panels.append(
+                HypothesisPanel(
+                    image=cv2.cvtColor(cv2.imread(image), cv2.COLOR_BGR2RGB),
+                    box=true['bboxes'][0],
+                    hypotheses=pose['hypotheses'][0],
+                    pose=pose['keypoints'][0],
+                    deviations=pose['keypoint_std'][0],
+                    true=true['keypoints'][0],
+                    annotated=np.asarray(true['keypoints_visible'])[0] > 0,
+                    title=f'spread {100 * spread:.1f} %',
+                )
+            )
+        hypothesis_sheet(path, panels, links)
 
 
 def measure(
@@ -342,8 +396,9 @@ def run(args: argparse.Namespace) -> list[dict]:
 
     model.to(args.device or get_device()).eval()
     workers = cfg.test_dataloader.get('num_workers', 0)
-    records = Pass(model, dataset, steps, numbers, folder, args.batch_size, workers)
-    rows, bins = measure(records, len(records.batches) * len(steps), cfg, dataset)
+    batches = Pass(model, dataset, steps, numbers, folder, args.batch_size, workers)
+    people = People(batches, steps[-1], numbers[-1])
+    rows, bins = measure(people, len(batches.batches) * len(steps), cfg, dataset)
 
     text = table(rows)
     with open(osp.join(args.out, 'hypotheses.md'), 'w', encoding='utf-8') as file:
@@ -358,6 +413,8 @@ def run(args: argparse.Namespace) -> list[dict]:
     if bins:
         largest = {f'S = {s}': kinds for (s, n), kinds in bins.items() if n == numbers[-1]}
         reliability_plot(osp.join(args.out, 'reliability.png'), largest, numbers[-1])
+        links = dataset.metainfo['skeleton_links']
+        people.draw(osp.join(args.out, 'people.png'), links)
     shutil.rmtree(folder)
     print(f'{text}\n{len(dataset)} people; written to {args.out}')
     return rows

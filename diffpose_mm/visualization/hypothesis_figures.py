@@ -1,12 +1,15 @@
-"""Figures of what hypotheses are worth: measures over denoising steps, and error over spread."""
+"""Figures of what hypotheses are worth: curves over steps, error over spread, people."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
 
-from .figures import save_figure
+from .figures import PREDICTED_COLOR, TRUE_COLOR, save_figure
 
 STYLES = {
     'mean of the heatmaps': 'o-',
@@ -106,4 +109,77 @@ def reliability_plot(
     )
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc='outside upper center', ncols=len(handles), fontsize=8)
+    save_figure(figure, path)
+
+
+@dataclass
+class HypothesisPanel:
+    """One person with N hypotheses, in pixels of its image.
+
+    Attributes:
+        image: (h, w, 3) RGB uint8.
+        box: (4,) x1, y1, x2, y2 of the person; the panel shows it with a margin.
+        hypotheses: (N, K, 2).
+        pose: (K, 2) what is made of them.
+        deviations: (K, 2) standard deviation of the hypotheses along x and y.
+        true: (K, 2) annotated keypoints.
+        annotated: (K,) which of them are annotated.
+        title: What stands over the panel.
+    """
+
+    image: np.ndarray
+    box: np.ndarray
+    hypotheses: np.ndarray
+    pose: np.ndarray
+    deviations: np.ndarray
+    true: np.ndarray
+    annotated: np.ndarray
+    title: str = ''
+
+
+def hypothesis_sheet(
+    path: str, panels: Sequence[HypothesisPanel], links: Sequence[tuple[int, int]]
+) -> None:
+    """Draw people side by side: hypotheses as faint skeletons, the pose, its spread, the truth.
+
+    Args:
+        path: File to write.
+        panels: The people.
+        links: Pairs of keypoints that a limb joins.
+    """
+    figure = Figure(figsize=(2.0 * len(panels), 3.3), dpi=100, layout='constrained')
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, panel in zip(axes, panels):
+        ax.set_axis_off()
+        ax.set_title(panel.title, fontsize=9)
+        ax.imshow(panel.image, alpha=0.6)
+        limbs = [(a, b) for a, b in links if panel.annotated[a] and panel.annotated[b]]
+        ends = np.array(limbs, dtype=int).reshape(-1, 2)
+        for points, color, width, alpha in (
+            *((h, PREDICTED_COLOR, 0.8, 0.3) for h in panel.hypotheses),
+            (panel.true, TRUE_COLOR, 1.2, 1.0),
+            (panel.pose, PREDICTED_COLOR, 1.4, 1.0),
+        ):
+            ax.add_collection(
+                LineCollection(points[ends], colors=color, linewidths=width, alpha=alpha)
+            )
+        for centre, (x, y) in zip(
+            panel.pose[panel.annotated], panel.deviations[panel.annotated]
+        ):
+            ax.add_patch(Ellipse(centre, 2 * x, 2 * y, fill=False, color='#3060ff', linewidth=0.9))
+        x1, y1, x2, y2 = panel.box
+        # All panels are as high as they are wide times 4/3, so that they fill their row.
+        half = 0.6 * max(x2 - x1, 0.75 * (y2 - y1))
+        ax.set_xlim((x1 + x2) / 2 - half, (x1 + x2) / 2 + half)
+        ax.set_ylim((y1 + y2) / 2 + half / 0.75, (y1 + y2) / 2 - half / 0.75)
+    handles = [
+        Line2D([], [], color=TRUE_COLOR, label='annotated'),
+        Line2D([], [], color=PREDICTED_COLOR, label='predicted'),
+        Line2D([], [], color=PREDICTED_COLOR, alpha=0.3, label='its hypotheses'),
+        Line2D(
+            [], [], linestyle='', marker='o', fillstyle='none', color='#3060ff',
+            label='one standard deviation',
+        ),
+    ]
+    figure.legend(handles=handles, loc='outside upper center', ncols=4, fontsize=9)
     save_figure(figure, path)

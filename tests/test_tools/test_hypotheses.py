@@ -68,7 +68,7 @@ def test_what_is_written(rows):
     """Broken if the table, the numbers behind it or a picture were missing or another's."""
     out, values = rows
     assert sorted(p.name for p in out.iterdir()) == [
-        'hypotheses.json', 'hypotheses.md', 'hypotheses.png', 'reliability.png'
+        'hypotheses.json', 'hypotheses.md', 'hypotheses.png', 'people.png', 'reliability.png'
     ]
     stored = json.loads((out / 'hypotheses.json').read_text())
     assert stored['rows'] == values
@@ -78,7 +78,7 @@ def test_what_is_written(rows):
     assert sum(b['joints'] for b in stored['reliability'][0]['all']) == 12 * 15
     lines = (out / 'hypotheses.md').read_text().splitlines()
     assert len(lines) == 2 + 4 and lines[2].startswith('| 1 | 1 |') and ' - |' in lines[2]
-    for name in ('hypotheses.png', 'reliability.png'):
+    for name in ('hypotheses.png', 'people.png', 'reliability.png'):
         assert cv2.imread(str(out / name)) is not None
 
 

@@ -59,3 +59,27 @@ def test_reliability_is_drawn_in_percent_with_quartiles(drawn, tmp_path):
     assert (band.min(), band.max()) == pytest.approx((1, 6))
     assert len(second.lines) == 3, 'the diagonal, RMS and median of all'
     assert cv2.imread(str(tmp_path / 'r.png')) is not None
+
+
+def test_sheet_draws_every_hypothesis_and_the_size_of_the_spread(drawn, tmp_path):
+    """Broken if a deviation were drawn as a diameter, or joints without annotation were."""
+    pose = np.array([[10.0, 10], [30, 10], [20, 40]])
+    panel = figures.HypothesisPanel(
+        image=np.zeros((60, 50, 3), np.uint8),
+        box=np.array([5.0, 5, 35, 45]),
+        hypotheses=pose + np.arange(4)[:, None, None],
+        pose=pose,
+        deviations=np.array([[1.0, 2], [3, 4], [5, 6]]),
+        true=pose + 5,
+        annotated=np.array([True, True, False]),
+        title='a',
+    )
+    figures.hypothesis_sheet(str(tmp_path / 's.png'), [panel, panel], [(0, 1), (1, 2)])
+    ax = drawn[0].axes[0]
+    assert [(e.width, e.height) for e in ax.patches] == [(2, 4), (6, 8)]
+    assert [c.get_segments()[0].tolist() for c in ax.collections] == [
+        [[10 + n, 10 + n], [30 + n, 10 + n]] for n in (0, 1, 2, 3, 5, 0)
+    ]
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert left < 5 and right > 35 and top < 5 and bottom > 45
+    assert cv2.imread(str(tmp_path / 's.png')) is not None
