@@ -461,6 +461,14 @@ def test_links_go_where_the_images_are_and_replace_nothing(tmp_path):
         prepare(18, src, out, images=moved, splits=['val'])
 
 
+@pytest.mark.parametrize('inner', ['.', 'posetrack_data', 'posetrack_data/annotations'])
+def test_a_download_is_found_from_any_of_its_folders(inner, tmp_path):
+    """Archives are unpacked in different places; each of them is a fair --src."""
+    write_posetrack17(tmp_path / 'src', make_truth(videos=1))
+    report = prepare(17, tmp_path / 'src' / inner, tmp_path / 'out', splits=['val'])
+    assert report.facts['val']['samples'] == 8 and not any(report.found.values())
+
+
 def test_wrong_folders_are_one_line(tmp_path):
     """The user mends these: no traceback."""
     write_posetrack18(tmp_path / 'src', make_truth(videos=1))
