@@ -280,8 +280,8 @@ class StreamingPoser(ClipPoser):
         return sample
 
     def _forget(self, window: Window) -> None:
-        """Drop tokens and tracks that no later window can use."""
-        oldest = window.frame_id + 1 + min(self.offsets)
+        """Drop tokens and tracks that no window from this keyframe on can use."""
+        oldest = window.frame_id + min(self.offsets)
         tracks = self.state.tracks
         for track_id in [i for i, track in tracks.items() if track.last_seen < oldest]:
             del tracks[track_id]
