@@ -91,7 +91,7 @@ class PoseTrackMOTA(PoseTrackAP):
         poses = super()._select(results, ground_truth)
         sigmas = (self.dataset_meta or {}).get('sigmas')
         for images in ground_truth.videos.values():
-            images = [image for image in images if image.get('is_labeled', True)]
+            images = [i for i in images if i.get('is_labeled', True) or i['id'] in poses]
             frames = [poses.get(image['id'], []) for image in images]
             if self.tracks == 'oks':
                 link_by_oks(frames, self.track_thr, self.max_gap, sigmas)

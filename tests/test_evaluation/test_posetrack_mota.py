@@ -156,6 +156,15 @@ def test_submission_carries_the_tracks(tmp_path):
     poses = load_submission(tmp_path / 'out', load_ground_truth(path))
     assert [sorted(p['track_id'] for p in poses[i]) for i in range(5)] == [[40, 41]] * 5
 
+    content = json.loads(path.read_text())
+    for image in content['images'][1:4]:
+        image['is_labeled'] = False
+    path.write_text(json.dumps(content))
+    evaluate(path, [s for s in walk() if s['img_id'] != 1], max_gap=0,
+             outfile_prefix=str(tmp_path / 'oks' / 'x'))
+    poses = load_submission(tmp_path / 'oks', load_ground_truth(path))
+    assert [sorted(p['track_id'] for p in poses[i]) for i in (0, 2, 3, 4)] == [[0, 1]] * 4
+
 
 def test_stands_beside_ap_and_says_whose_boxes_and_tracks(tmp_path, caplog):
     logger = MMLogger.get_instance('test_posetrack_mota', log_level='INFO')
