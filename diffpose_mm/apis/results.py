@@ -294,14 +294,16 @@ class VideoFile:
         return fitted
 
     def _work(self) -> None:
-        folder = osp.dirname(self.path) or '.'
         while True:
             frame = self._waiting.get()
             if frame is None:
                 return
             if not self._full:
-                self._writer.write(frame)
-                self._full = shutil.disk_usage(folder).free < LEAST_ROOM
+                self._write(frame)
+
+    def _write(self, frame: np.ndarray) -> None:
+        self._writer.write(frame)
+        self._full = shutil.disk_usage(osp.dirname(self.path) or '.').free < LEAST_ROOM
 
     def close(self) -> None:
         """Wait for the frames that are out, and complete the file.

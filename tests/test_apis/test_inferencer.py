@@ -663,13 +663,13 @@ for name, more in modes.items():
 
 def test_a_run_that_was_killed_is_the_same_run(inferencer, tiny_model, tmp_path):
     """A real SIGKILL in the middle; broken if crops, tracks or noise depend on where it was."""
-    video = write_video(tmp_path / 'walk.avi', moving_frames(60, width=300))
-    boxes = [[[10 + 4 * t, 10, 45 + 4 * t, 80], [60 + t % 9, 5, 100, 85]] for t in range(60)]
+    video = write_video(tmp_path / 'walk.avi', moving_frames(36, width=200))
+    boxes = [[[10 + 4 * t, 10, 45 + 4 * t, 80], [60 + t % 9, 5, 100, 85]] for t in range(36)]
     (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
     config, weights = tiny_model
     done = subprocess.run(
         [
-            *(sys.executable, '-c', KILLED, str(tmp_path), '9', video, '--config', config),
+            *(sys.executable, '-c', KILLED, str(tmp_path), '6', video, '--config', config),
             *('--checkpoint', weights, '--boxes', str(tmp_path / 'boxes.json'), '--device', 'cpu'),
         ],
         capture_output=True,
@@ -684,7 +684,7 @@ def test_a_run_that_was_killed_is_the_same_run(inferencer, tiny_model, tmp_path)
     ).items():
         part, whole = tmp_path / name / 'predictions', tmp_path / name / 'whole'
         lines = (part / 'walk.jsonl').read_bytes().splitlines(keepends=True)
-        assert 9 < len(lines) < 60
+        assert 6 < len(lines) < 36
         complete = lines if lines[-1].endswith(b'\n') else lines[:-1]
         assert [json.loads(line)['frame_id'] for line in complete[1:]] == list(
             range(len(complete) - 1)
@@ -692,7 +692,7 @@ def test_a_run_that_was_killed_is_the_same_run(inferencer, tiny_model, tmp_path)
         list(same(video, pred_out_dir=str(part), resume=True, **options, **more))
         list(same(video, pred_out_dir=str(whole), **options, **more))
         mine, other = (read_json(folder / 'walk.json') for folder in (part, whole))
-        assert len(mine) == 60 and not (part / 'walk.jsonl').exists()
+        assert len(mine) == 36 and not (part / 'walk.jsonl').exists()
         for found, expected in zip(mine, other):
             assert found['frames_used'] == expected['frames_used']
             for one, two in zip(found['instances'], expected['instances']):
@@ -712,46 +712,44 @@ def test_progress_is_told_without_a_terminal_too(tiny_model, video, monkeypatch)
     assert re.fullmatch(r'walk.avi: 3 of 7 frames, [\d.]+ frames/s, \d+ s left', said[2])
 
 
-def test_decoding_detection_poses_and_writing_overlap(inferencer, video, tmp_path, monkeypatch):
-    """Each is made to wait as long; one after the other it would be four times as long."""
-    wait, count = 0.05, 14
+def test_decoding_detection_poses_and_writing_overlap(inferencer, tmp_path, monkeypatch):
+    """Each is made to take a while; broken if one never runs while another does."""
+    running, together = set(), set()
 
-    def slowly(owner, name):
-        function = getattr(owner, name)
-        monkeypatch.setattr(owner, name, lambda *a, **k: (time.sleep(wait), function(*a, **k))[1])
+    def during(stage, work):
+        running.add(stage)
+        together.update(frozenset((stage, other)) for other in set(running))
+        time.sleep(0.03)
+        try:
+            return work()
+        finally:
+            running.discard(stage)
 
     detector = PersonDetector('any')
     detector._inferencer = StubDetector()
     monkeypatch.setattr(inferencer, 'detector', detector)
-    path = write_video(tmp_path / 'walk.avi', moving_frames(count))
-    decode = frames._frames_of
+    path = write_video(tmp_path / 'walk.avi', moving_frames(14))
+    decode, find, write = frames._frames_of, StubDetector.__call__, results.VideoFile._write
 
     def decoding(capture):
-        for frame in decode(capture):
-            time.sleep(wait)
+        items = decode(capture)
+        while (frame := during('decode', lambda: next(items, None))) is not None:
             yield frame
 
+    step = inferencer.model.test_step
     monkeypatch.setattr(frames, '_frames_of', decoding)
-    slowly(StubDetector, '__call__')
-    slowly(inferencer, '_pose')
-
-    class SlowWriter:
-        def __init__(self, *arguments):
-            self.writer = writer(*arguments)
-
-        def __getattr__(self, name):
-            return getattr(self.writer, name)
-
-        def write(self, frame):
-            time.sleep(wait)
-            self.writer.write(frame)
-
-    writer = cv2.VideoWriter
-    monkeypatch.setattr(results.cv2, 'VideoWriter', SlowWriter)
-    start = time.perf_counter()
-    assert len(list(inferencer(path, out_dir=str(tmp_path / 'out')))) == count
-    assert time.perf_counter() - start < 0.6 * 4 * wait * count
-
+    monkeypatch.setattr(
+        StubDetector, '__call__', lambda *a, **k: during('detect', lambda: find(*a, **k))
+    )
+    monkeypatch.setattr(
+        inferencer.model, 'test_step', lambda data: during('pose', lambda: step(data))
+    )
+    monkeypatch.setattr(
+        results.VideoFile, '_write', lambda *a: during('write', lambda: write(*a))
+    )
+    assert len(list(inferencer(path, out_dir=str(tmp_path / 'out')))) == 14
+    for pair in (('decode', 'detect'), ('decode', 'pose'), ('detect', 'pose'), ('write', 'pose')):
+        assert frozenset(pair) in together, f'{pair[0]} never ran during {pair[1]}'
 
 def test_a_run_with_other_arguments_is_not_gone_on_with(inferencer, video, tmp_path):
     run = inferencer(video, pred_out_dir=str(tmp_path))
