@@ -226,7 +226,8 @@ def _capture(source: str | int) -> cv2.VideoCapture:
         size = f' ({osp.getsize(source):,} bytes)' if osp.isfile(source) else ''
         raise ValueError(
             f'{source}{size} is not an image or video that can be decoded: it is of another kind '
-            'than its name says, of an unknown codec, or cut short before its first frame'
+            'than its name says, of an unknown codec, or cut short (before its first frame, or an '
+            'mp4 without the index at its end)'
         )
     raise OSError(f'webcam {source} cannot be opened: no such camera, or another program uses it')
 

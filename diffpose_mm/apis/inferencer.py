@@ -14,7 +14,7 @@ from typing import Any
 
 import mmengine
 import numpy as np
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmpose.apis import Pose2DInferencer
 from mmpose.evaluation.functional import nearby_joints_nms
@@ -29,6 +29,7 @@ from rich.progress import (
 )
 from rich.progress import Task as ProgressTask
 from rich.text import Text
+from torch import nn
 
 from ..datasets.body.posetrack_clip_dataset import check_frame_offsets
 from ..engine.checkpoint import check_checkpoint, read_checkpoint
@@ -107,6 +108,7 @@ class DiffPoseInferencer(Pose2DInferencer):
         if pose2d_weights is not None:
             pose2d_weights = os.fspath(pose2d_weights)
             read_checkpoint(pose2d_weights)
+        self._weights = pose2d_weights
         super().__init__(
             model=config,
             weights=pose2d_weights,
@@ -117,8 +119,6 @@ class DiffPoseInferencer(Pose2DInferencer):
         )
         self.run_name = dict(config=str(pose2d) if isinstance(pose2d, str) else 'Config')
         self.run_name['checkpoint'] = pose2d_weights
-        if pose2d_weights is not None:
-            check_checkpoint(self.model, pose2d_weights)
         if self.cfg.get('data_mode') != 'topdown' or not loads_clips(self.pipeline):
             raise ValueError(
                 f'{config} is not a top-down model of clips (its test pipeline has no LoadClip): '
@@ -131,6 +131,14 @@ class DiffPoseInferencer(Pose2DInferencer):
         )
         self.state = StreamState()
         self.video_file: VideoFile | None = None
+
+    def _load_weights_to_model(
+        self, model: nn.Module, checkpoint: dict | None, cfg: ConfigDict | None
+    ) -> None:
+        if self._weights is not None:
+            # Before mmengine, which would list every key.
+            check_checkpoint(model, self._weights)
+        super()._load_weights_to_model(model, checkpoint, cfg)
 
     def __call__(
         self,

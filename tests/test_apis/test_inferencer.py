@@ -350,11 +350,14 @@ def test_names_that_are_not_there(inferencer, tiny_model):
         next(inferencer('webcam:77'))
 
 
-def test_a_checkpoint_of_another_model_is_refused_with_the_differences(tiny_model, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused_with_the_differences(
+    tiny_model, tmp_path, capsys
+):
     other = write_tiny(tmp_path, 'strl_synthetic.py')
     with pytest.raises(CheckpointError, match='only in the model.*head.pose_decoder') as error:
         DiffPoseInferencer(tiny_model[0], other[1], device='cpu')
     assert 'only in the checkpoint' in str(error.value)
+    assert 'missing keys' not in ''.join(capsys.readouterr()), 'not all of them, and once'
 
 
 def test_a_config_of_no_clips_is_refused(tiny_model):
@@ -396,19 +399,49 @@ def test_a_broken_picture_in_a_folder_is_left_out_and_in_a_list_named(inferencer
     assert (tmp_path / 'out' / 'predictions' / '0.json').is_file()
 
 
-def test_a_truncated_video_gives_what_is_readable(inferencer, tmp_path, caplog, monkeypatch):
-    path = write_video(tmp_path / 'long.avi', moving_frames(20))
+def index_first(data):
+    """An mp4 with its index in front of the frames, as for streaming; so it may break off."""
+    atoms, at = {}, 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], 'big')
+        atoms[data[at + 4 : at + 8]] = data[at : at + size]
+        at += size
+    index = bytearray(atoms.pop(b'moov'))
+    table = index.index(b'stco') + 8
+    for entry in range(int.from_bytes(index[table : table + 4], 'big')):
+        place = table + 4 + 4 * entry
+        offset = int.from_bytes(index[place : place + 4], 'big') + len(index)
+        index[place : place + 4] = offset.to_bytes(4, 'big')
+    return atoms.pop(b'ftyp') + bytes(index) + b''.join(atoms.values())
+
+
+@pytest.mark.parametrize('name', ['long.avi', 'long.mp4'])
+def test_a_truncated_video_gives_what_is_readable(inferencer, tmp_path, monkeypatch, name):
+    """Broken if a download that broke off is refused, or nobody is told where it ends."""
+    noise = np.random.default_rng(0).integers(0, 255, (20, 48, 64, 3), dtype=np.uint8)
+    path = write_video(tmp_path / name, noise)
     data = open(path, 'rb').read()
     with open(path, 'wb') as file:
-        file.write(data[: len(data) // 2])
+        file.write((index_first(data) if name.endswith('mp4') else data)[: len(data) // 2])
     said = []
     monkeypatch.setattr(frames, 'print_log', lambda text, **_: said.append(text))
     results = list(inferencer(path, out_dir=str(tmp_path)))
     assert 5 <= len(results) <= 12
     assert len(read_json(tmp_path / 'predictions' / 'long.json')) == len(results)
     announced = cv2.VideoCapture(path).get(cv2.CAP_PROP_FRAME_COUNT)
+    if name.endswith('mp4'):
+        assert announced == 20
     if announced > 12:
         assert any(f'ends after {len(results)} of the {announced:.0f} frames' in s for s in said)
+
+
+def test_an_mp4_without_its_index_is_said_to_be_cut_short(inferencer, tmp_path):
+    path = write_video(tmp_path / 'long.mp4', moving_frames(20))
+    data = open(path, 'rb').read()
+    with open(path, 'wb') as file:
+        file.write(data[: len(data) // 2])
+    with pytest.raises(ValueError, match='long.mp4 .* cut short .*mp4 without the index'):
+        next(inferencer(path))
 
 
 def test_a_video_that_ends_early_is_told(inferencer, video, monkeypatch):
