@@ -77,7 +77,7 @@ class DiffPoseInferencer(Pose2DInferencer):
         scope (str): Defaults to 'mmpose'.
         det_model (str | Config, optional): Config, name or alias of a detector of mmdet, or
             'whole_image'. Defaults to RTMDet-m for people, whose weights are downloaded.
-        det_weights (str, optional): Its checkpoint.
+        det_weights (str, optional): Its checkpoint; without ``det_model``, the config in it counts.
         det_cat_ids (int | Sequence[int], optional): Its labels for people. Defaults to 0, the
             person of COCO.
         show_progress (bool): Defaults to False.

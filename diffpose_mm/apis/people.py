@@ -154,8 +154,9 @@ class PersonDetector:
     """mmdet's inferencer, built when it is first needed; it sees frames in batches.
 
     Args:
-        model: A config (path or object), or an alias or name of mmdet. None takes mmpose's choice
-            for people, RTMDet-m, whose weights are downloaded.
+        model: A config (path or object), or an alias or name of mmdet. None takes the config in
+            ``weights``, and without these mmpose's choice for people, RTMDet-m, whose weights are
+            downloaded.
         weights: Its checkpoint.
         cat_ids: The labels that mean people. None is label 0, as in COCO.
         device: Where it runs.
@@ -168,9 +169,9 @@ class PersonDetector:
         cat_ids: int | Sequence[int] | None = None,
         device: str | None = None,
     ) -> None:
-        if model is None:
+        if model is None and weights is None:
             default = default_det_models['human']
-            model, weights = default['model'], weights or default['weights']
+            model, weights = default['model'], default['weights']
         self.model, self.weights, self.device = model, weights, device
         cat_ids = 0 if cat_ids is None else cat_ids
         self.cat_ids = tuple(cat_ids) if isinstance(cat_ids, (list, tuple)) else (cat_ids,)

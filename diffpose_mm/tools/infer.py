@@ -76,7 +76,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--det-model',
         help="config, name or alias of a detector of mmdet, or 'whole_image' (default: RTMDet-m)",
     )
-    people.add_argument('--det-checkpoint', help='its weights')
+    people.add_argument(
+        '--det-checkpoint', help='its weights; without --det-model, its config is in there too'
+    )
     people.add_argument(
         '--det-cat-ids', type=int, nargs='+', default=0, help='its labels for people (default: 0)'
     )

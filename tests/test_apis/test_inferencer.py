@@ -195,7 +195,7 @@ def test_a_video_left_in_the_middle_ends_its_threads(inferencer, video, monkeypa
     assert threading.active_count() == before
 
 
-def test_a_detector_of_mmdet_is_built_from_its_config(tiny_model):
+def test_a_detector_of_mmdet_is_built_from_its_config_or_checkpoint(tiny_model, tmp_path):
     """RTMDet cut down, random weights: the plumbing from frames to boxes."""
     config = Config.fromfile(
         osp.join(get_installed_path('mmdet'), '.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py')
@@ -214,6 +214,13 @@ def test_a_detector_of_mmdet_is_built_from_its_config(tiny_model):
     assert [r['predictions'] for r in results] == [[[]]] * 3
     results = list(inferencer(moving_frames(2), batch_size=2, bbox_thr=0.0))
     assert all(len(r['predictions'][0]) > 0 for r in results)
+
+    # A checkpoint of mmdet holds its config.
+    path, weights = str(tmp_path / 'det.pth'), detector._inferencer.model.state_dict()
+    torch.save(dict(state_dict=weights, meta=dict(cfg=config.pretty_text)), path)
+    again = PersonDetector(None, path, list(range(80)), 'cpu')._build().model.state_dict()
+    assert again.keys() == weights.keys()
+    assert all(torch.equal(again[key], weights[key]) for key in weights)
 
 
 def test_given_boxes_need_no_detector(tiny_model, video):
