@@ -272,7 +272,8 @@ def number_poses(rng, poses):
 
 def tracking_parity(num_cases, seed, work_dir):
     """Largest difference of MOTA, precision and recall, and the sums of what occurred."""
-    worst, seen = 0.0, dict.fromkeys(('frames', 'poses', 'videos of one annotated frame'), 0)
+    worst, seen = 0.0, dict.fromkeys(
+        ('cases with annotated frames', 'frames', 'poses', 'videos of one annotated frame'), 0)
     for case in range(num_cases):
         rng = np.random.default_rng((seed, case, 1))
         videos, poses = make_case(rng, rng.integers(1, 4), int(rng.choice([2, 6, 15])), 5, 200,
@@ -296,6 +297,7 @@ def tracking_parity(num_cases, seed, work_dir):
             warnings.simplefilter('ignore')
             frames = eval_helpers.load_data_dir(['', f'{folder}/gt_poseval/', f'{folder}/pred/'])
             if not frames[0]:
+                shutil.rmtree(folder)
                 continue
             official = evaluateTracking(*frames, '', False, False)
         gap = 0.0
@@ -308,6 +310,7 @@ def tracking_parity(num_cases, seed, work_dir):
         else:
             shutil.rmtree(folder)
         worst = max(worst, gap)
+        seen['cases with annotated frames'] += 1
         seen['frames'] += truth.poses.num_frames
         seen['poses'] += len(predicted.frame)
     return worst, seen
