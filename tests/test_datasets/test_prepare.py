@@ -179,6 +179,51 @@ def test_a_download_trains_and_evaluates(year, tmp_path):
         assert result['posetrack/AP'] > 20
 
 
+def test_official_evaluation_of_2017_files_gives_the_same(tmp_path):
+    """The official code on the official form against the metric on the converted file, 20 times."""
+    reason = 'poseval is not installed; projects/poseval_parity/README.md says how'
+    helpers = pytest.importorskip('poseval.eval_helpers', reason=reason)
+    official_ap = pytest.importorskip('poseval.evaluateAP', reason=reason).evaluateAP
+    convert = pytest.importorskip('poseval.convert', reason=reason)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        root = tmp_path / str(seed)
+        files = write_posetrack17(root / 'src', make_truth(videos=4, frames=9, seed=seed))
+        prepare(17, root / 'src', root / 'out', splits=['val'])
+        content = load(root / 'out', 17)
+        poses = {}
+        for ann in content['annotations']:
+            triplets = np.reshape(ann['keypoints'], (17, 3))
+            scores = triplets[:, 2] * rng.uniform(0.1, 1, 17)
+            points = (triplets[:, :2] + rng.normal(0, 6, (17, 2))) * (scores > 0)[:, None]
+            pose = dict(keypoints=points, keypoint_scores=scores, score=1.0)
+            poses.setdefault(ann['image_id'], []).append(pose)
+        ground_truth = load_ground_truth(root / 'out/annotations/posetrack17_val.json')
+        write_submission(root / 'submission', poses, ground_truth)
+        frames = helpers.load_data_dir(['', f'{files[0].parent}/', f'{root}/submission/'])
+        theirs = np.ravel(official_ap(*frames, None, False, False)[0])
+        ours = evaluate_poses(ground_truth.poses, predicted_poses(poses, ground_truth))['all']
+        np.testing.assert_array_equal(np.append(ours.ap, ours.mean), theirs)
+        assert 20 < ours.mean < 90
+
+        for file in files:
+            (video,) = convert.Video.from_old(json.loads(file.read_text()))
+            video = video.to_new()
+            images = [image['id'] for image in content['images'] if image['video'] == file.stem]
+            for image, image_id in zip(video['images'], images, strict=True):
+                people = [
+                    [a for a in anns if a['image_id'] == i]
+                    for anns, i in (
+                        (video['annotations'], image['id']),
+                        (content['annotations'], image_id),
+                    )
+                ]
+                for a, b in zip(*people, strict=True):
+                    for field in ('keypoints', 'bbox_head', 'track_id'):
+                        assert a[field] == b[field]
+                    np.testing.assert_allclose(a['bbox'], b['bbox'])
+
+
 def test_submissions_are_named_as_the_official_files(tmp_path):
     """Official evaluation pairs files by name, and those of PoseTrack17 are not the folders'."""
     files = write_posetrack17(tmp_path / 'src', make_truth())
