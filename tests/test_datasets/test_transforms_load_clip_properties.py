@@ -13,12 +13,12 @@ from diffpose_mm.datasets.transforms import damage_of
 
 SIZE = (16, 12)
 NUM_FRAMES = 9
-STATES = ['good', 'good', 'good', 'missing', 'empty', 'cut', 'noise', 'folder', 'larger']
+STATES = [*['good'] * 5, 'missing', 'empty', 'cut', 'noise', 'folder', 'larger']
 KINDS = dict(
     missing='missing', empty='empty', cut='broken', noise='broken', folder='unreadable',
     larger='size',
 )  # fmt: skip
-OFFSETS = st.lists(st.integers(-5, 5).filter(bool), max_size=4, unique=True).map(
+OFFSETS = st.lists(st.integers(-7, 7).filter(bool), min_size=2, max_size=5, unique=True).map(
     lambda offsets: sorted([*offsets, 0])
 )
 
@@ -43,7 +43,7 @@ def write_video(folder, states, cut):
 
 @cases(
     st.lists(st.sampled_from(STATES), min_size=NUM_FRAMES, max_size=NUM_FRAMES),
-    st.lists(st.tuples(st.integers(0, NUM_FRAMES - 1), OFFSETS), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, NUM_FRAMES - 1), OFFSETS), min_size=4, max_size=12),
     st.floats(0.01, 0.99),
     st.sampled_from([0, 0.001, 256]),
 )
