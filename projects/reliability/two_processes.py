@@ -1,4 +1,4 @@
-"""Test and train with one process and with two, by ``mim``, and compare to the last digit.
+"""Test and train with one process and with more, by ``mim``, and compare to the last digit.
 
     python projects/reliability/two_processes.py --data-root data/synthetic --out work_dirs/two
 
@@ -79,12 +79,12 @@ def scored(out: Path, data: list[str], processes: int, batch: int, samples: int)
     return json.loads((folder / 'metrics.json').read_text()), numbers
 
 
-def compare_tests(out: Path, data: list[str], samples: int) -> bool:
-    """Whether two and three processes give the metrics of one."""
+def compare_tests(out: Path, data: list[str], samples: int, several: list[int]) -> bool:
+    """Whether several processes give the metrics of one."""
     same = True
     for batch in (1, 32):
         metrics, numbers = scored(out, data, 1, batch, samples)
-        for processes in (2, 3):
+        for processes in several:
             others, other_numbers = scored(out, data, processes, batch, samples)
             differ = [key for key in metrics if metrics[key] != others.get(key)]
             largest = max(abs(a - b) for a, b in zip(numbers, other_numbers))
@@ -125,11 +125,14 @@ def main() -> None:
     parser.add_argument('--data-root', required=True, help='a synthetic data set')
     parser.add_argument('--out', required=True, type=Path, help='folder of all runs')
     parser.add_argument('--samples', type=int, default=203, help='that are tested')
+    parser.add_argument(
+        '--processes', type=int, nargs='+', default=[2, 3], help='of the tests, beside one'
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     data, out = ['--data-root', args.data_root], args.out.absolute()
-    same = compare_tests(out, data, args.samples)
-    same &= compare_trainings(out, data)
+    same = compare_trainings(out, data)
+    same &= compare_tests(out, data, args.samples, args.processes)
     raise SystemExit(0 if same else 1)
 
 
