@@ -13,8 +13,8 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from diffpose_mm.tools import train
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'diffpose_synthetic.py'
-# Clock times, and what names the folder or the machine.
+# Clock times, what names the folder or the machine, and the iteration that was logged last.
 CHANGEABLE = (
     'time cfg experiment_name train/time train/data_time val/time val/data_time train/memory '
     'last_ckpt best_ckpt mmengine_version'
@@ -34,7 +34,7 @@ CHANGEABLE = (
 
 def differences(first: object, second: object, name: str = '') -> list[str]:
     """Names of what differs between two checkpoints, to the bit."""
-    if name.rpartition('.')[2] in CHANGEABLE:
+    if name.rpartition('.')[2] in CHANGEABLE or name == '.message_hub.runtime_info.iter':
         return []
     if type(first) is not type(second):
         return [name]
@@ -92,10 +92,20 @@ class Training:
         os.killpg(self.pid, number)
         return self.wait()
 
-    def newest_process(self) -> int:
-        """Id of the youngest process of the group: (mim,) the training or one of its workers."""
+    def processes(self) -> list[int]:
+        """Ids of the group's processes, oldest first: (mim,) the training, its workers."""
         command = ['ps', '-o', 'pid=', '-g', str(self.pid)]
-        return max(map(int, subprocess.run(command, capture_output=True).stdout.split()))
+        return sorted(map(int, subprocess.run(command, capture_output=True).stdout.split()))
+
+    def seconds(self) -> float:
+        """Processor time of the group so far, which no other program on the machine stretches."""
+        ticks = 0
+        for process in self.processes():
+            with suppress(OSError):
+                fields = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
+                # Its own, and that of its children that have ended.
+                ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf('SC_CLK_TCK')
 
 
 def heed_interrupts() -> None:
@@ -176,16 +186,17 @@ class Bench:
                 raise SystemExit(f'the training ended too early: see {self.log}')
 
     def baseline(self) -> tuple[Path, float, float]:
-        """Last checkpoint of an uninterrupted run, its seconds to the first iteration and all."""
+        """Last checkpoint of an uninterrupted run, its seconds to the first iteration, and all."""
         if self._baseline is None:
-            begin = time.time()
             training = self.start(self.out / 'uninterrupted')
             self.wait_for('Epoch(train)', training)
-            startup = time.time() - begin
+            startup = seconds = training.seconds()
+            while training.wait(0.2) is None:
+                seconds = max(seconds, training.seconds())
             if training.wait():
                 raise SystemExit(f'the uninterrupted training failed: see {self.log}')
             last = Path((self.out / 'uninterrupted' / 'last_checkpoint').read_text())
-            self._baseline = last, startup, time.time() - begin
+            self._baseline = last, startup, seconds
         return self._baseline
 
     def resumed(self, work_dir: Path) -> str:
@@ -227,14 +238,16 @@ def kill(bench: Bench) -> Iterator[str]:
     _, startup, seconds = bench.baseline()
     work_dir = bench.out / 'kill'
     # On average a little less of the training than is needed to be killed so many times.
-    longest = startup + 1.6 * (seconds - startup) / bench.args.kills
+    longest = startup + 1.6 * (seconds - startup) / (bench.args.kills + 1)
     for number in range(1, bench.args.kills + 1):
         training, moment = bench.start(work_dir, '--resume'), bench.random.uniform(0, longest)
-        if training.wait(moment) is not None:
+        while training.wait(0.05) is None and training.seconds() < moment:
+            pass
+        if training.wait(0) is not None:
             yield f'the training had ended before kill {number}'
             break
         training.signal(signal.SIGKILL)
-        yield f'kill {number} after {moment:.1f} s: {bench.left(work_dir)}'
+        yield f'kill {number} after {moment:.1f} s of processor time: {bench.left(work_dir)}'
     yield bench.resumed(work_dir)
 
 
@@ -284,7 +297,7 @@ def worker(bench: Bench) -> Iterator[str]:
     work_dir = bench.out / 'worker'
     training = bench.start(work_dir)
     bench.wait_for('Epoch(train) [2][', training)
-    os.kill(training.newest_process(), signal.SIGKILL)
+    os.kill(training.processes()[-1], signal.SIGKILL)
     yield f'exit status {training.wait()}: {bench.last_words()}'
     yield bench.left(work_dir)
     yield bench.resumed(work_dir)

@@ -126,6 +126,24 @@ def test_a_kill_at_any_file_operation_leaves_whole_checkpoints(tmp_path):
     assert operation > 20 and last == 2
 
 
+def killed_while_writing(work_dir):
+    """Train until the system ends the process at the byte that is half of the second checkpoint."""
+    torch.set_num_threads(1)
+    train(work_dir, epochs=1)
+    size = os.path.getsize(work_dir / 'epoch_1.pth') // 2
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    train(work_dir, start=1)
+
+
+def test_half_a_checkpoint_bears_no_name_of_one(tmp_path):
+    """Broken if a checkpoint is written under its own name."""
+    assert run_in_fork(killed_while_writing, tmp_path) == -signal.SIGXFSZ
+    assert not (tmp_path / 'epoch_2.pth').exists()
+    assert 0 < (tmp_path / 'epoch_2.pth.part').stat().st_size
+    assert epoch_of(newest_checkpoint(str(tmp_path))) == 1
+
+
 def test_the_best_metric_of_a_validation_after_a_resume_is_remembered(tmp_path):
     """Broken if a kill during a validation lets a worse epoch replace the best one later."""
     for epoch in (0, 1):
