@@ -51,6 +51,12 @@ def test_a_window_comes_as_soon_as_it_can(length, offsets, mode):
 def test_frames_of_a_window_are_of_one_size(sizes, offsets):
     """A stream that changes its size would otherwise be stacked with what went before."""
     frames = [np.full((h, w, 3), i, np.uint8) for i, (h, w) in enumerate(sizes)]
-    for window in iterate_windows(iter(frames), offsets):
+    for keyframe, window in enumerate(iterate_windows(iter(frames), offsets)):
+        # At the end of the stream the buffer still holds what the first of the last windows needed.
+        oldest = min(keyframe, len(sizes) - 1 - max(offsets)) + min(offsets)
+        reach = range(max(oldest, 0), keyframe + max(offsets) + 1)
+        usable = [i for i in reach if i < len(sizes) and sizes[i] == sizes[keyframe]]
+        wanted = [keyframe + offset for offset in sorted(offsets)]
+        assert list(window.frame_ids) == [nearest(w, keyframe, usable) for w in wanted]
         assert {frame.shape for frame in window.frames} == {window.frame.shape}
         assert [frame.flat[0] for frame in window.frames] == list(window.frame_ids)
