@@ -118,6 +118,16 @@ def test_a_frame_without_persons_or_poses_counts_three_things(tmp_path):
     assert evaluate(covered, walk(), tracks='boxes')['posetrack/MOTA'] == expected
 
 
+def test_a_person_without_joints_leaves_false_positives(tmp_path):
+    """In a frame without regions nothing is deleted: 3 true joints, one pose with no partner."""
+    path = write_truth(tmp_path, persons=1)
+    content = json.loads(path.read_text())
+    content['annotations'][1]['keypoints'] = [0] * 51
+    path.write_text(json.dumps(content))
+    metrics = evaluate(path, walk(persons=1), tracks='boxes')
+    assert metrics['posetrack/MOTA'] == pytest.approx(100 * (1 - 1 / 3))
+
+
 def test_weak_joints_are_no_predictions(tmp_path):
     """Below joint_thr a wrong joint costs nothing but a miss."""
     path = write_truth(tmp_path)
