@@ -25,6 +25,15 @@ DATA_FIELDS = (
     'val_evaluator',
     'test_evaluator',
 )
+# What a config reads while it is read: its values stand, written out, where they are used.
+VARIABLES = (
+    'codec',
+    'data_mode',
+    'dataset_type',
+    'frame_offsets',
+    'train_pipeline',
+    'val_pipeline',
+)
 USER_ERRORS = (
     CheckpointError,
     OSError,
@@ -108,9 +117,27 @@ def load_config(args: argparse.Namespace) -> Config:
             out_dir=out_dir,
             interval=args.interval,
         )
-    if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+    merge_cfg_options(cfg, args.cfg_options)
     return cfg
+
+
+def merge_cfg_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Merge ``--cfg-options`` into a config, in place.
+
+    Raises:
+        ValueError: An option would silently change nothing.
+    """
+    for option in options:
+        name = option.partition('.')[0]
+        if name == 'data_root':
+            raise ValueError('--cfg-options data_root changes nothing: use --data-root')
+        if name in VARIABLES:
+            raise ValueError(
+                f'--cfg-options {option} changes nothing, as the config has already written the '
+                f'value of {name} where it is used (data sets, pipelines, model). Set it in each '
+                'of these places, or write a config with this one as _base_'
+            )
+    cfg.merge_from_dict(options)
 
 
 def start_processes(cfg: Config) -> None:

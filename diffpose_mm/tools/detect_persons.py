@@ -15,7 +15,7 @@ from diffpose_mm.apis import find_config
 from diffpose_mm.apis.detection import detect_frames
 from diffpose_mm.apis.people import PersonDetector
 from diffpose_mm.engine.checkpoint import read_checkpoint
-from diffpose_mm.engine.launch import one_line_errors, set_data_root
+from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors, set_data_root
 
 EXAMPLES = """
 examples:
@@ -175,7 +175,7 @@ def run(args: argparse.Namespace) -> list[dict] | None:
     cfg = Config.fromfile(find_config(args.config))
     if args.data_root is not None:
         set_data_root(cfg, args.data_root)
-    cfg.merge_from_dict(args.cfg_options)
+    merge_cfg_options(cfg, args.cfg_options)
     init_default_scope('mmpose')
     dataset_cfg = cfg[f'{args.split}_dataloader'].dataset
     dataset = DATASETS.build(dict(dataset_cfg, bbox_file=None, pipeline=[], lazy_init=True))

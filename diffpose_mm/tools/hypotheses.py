@@ -29,7 +29,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from diffpose_mm.apis import find_config
 from diffpose_mm.engine.checkpoint import check_checkpoint
-from diffpose_mm.engine.launch import check_clip_length, one_line_errors, set_data_root
+from diffpose_mm.engine.launch import (
+    check_clip_length,
+    merge_cfg_options,
+    one_line_errors,
+    set_data_root,
+)
 from diffpose_mm.models import DiffPoseHead
 from diffpose_mm.visualization.hypothesis_figures import (
     HypothesisPanel,
@@ -361,7 +366,7 @@ def run(args: argparse.Namespace) -> list[dict]:
     cfg = Config.fromfile(find_config(args.config))
     if args.data_root is not None:
         set_data_root(cfg, args.data_root)
-    cfg.merge_from_dict(args.cfg_options)
+    merge_cfg_options(cfg, args.cfg_options)
     if args.batch_size < 1:
         raise ValueError(f'--batch-size {args.batch_size} must be at least 1')
     init_default_scope(cfg.get('default_scope', 'mmpose'))

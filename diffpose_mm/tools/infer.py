@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.config import DictAction
 
 from diffpose_mm.apis import DiffPoseInferencer, find_config
-from diffpose_mm.engine.launch import one_line_errors
+from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
 from diffpose_mm.visualization.video_figures import (
     TrackHistory,
     contact_sheet,
@@ -187,7 +187,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config: Any = find_config(args.config)
     if args.cfg_options:
         config = mmengine.Config.fromfile(config)
-        config.merge_from_dict(args.cfg_options)
+        merge_cfg_options(config, args.cfg_options)
     inferencer = DiffPoseInferencer(
         config,
         args.checkpoint,

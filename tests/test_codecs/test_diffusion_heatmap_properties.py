@@ -33,7 +33,8 @@ def poses(draw, codec):
         ]
         for extent in codec.input_extent.tolist()
     ]
-    visible = draw(hnp.arrays(np.float32, joints, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0])))
+    weights = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0])
+    visible = draw(hnp.arrays(np.float32, joints, elements=weights))
     return np.array(columns).T[None], visible[None]
 
 

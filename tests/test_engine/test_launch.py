@@ -10,6 +10,7 @@ from diffpose_mm.engine.launch import (
     add_common_arguments,
     announced_end,
     load_config,
+    merge_cfg_options,
     one_line_errors,
     set_data_root,
 )
@@ -128,3 +129,13 @@ def test_ctrl_c_is_one_line_and_status_130(tmp_path, capsys):
 def test_bugs_in_training_stay_visible(error, tmp_path):
     with pytest.raises(type(error)), announced_end(False, str(tmp_path)):
         raise error
+
+
+@pytest.mark.parametrize('option', ['frame_offsets', 'codec.sigma', 'data_root'])
+def test_an_option_that_changes_nothing_is_refused(option):
+    """Broken if a run goes on with the old value where the user believes in the new one."""
+    cfg = Config(dict(frame_offsets=(0,), codec=dict(sigma=2), data_root='a', model=dict()))
+    with pytest.raises(ValueError, match=f'--cfg-options {option} changes nothing'):
+        merge_cfg_options(cfg, {'model.x': 1, option: 3})
+    merge_cfg_options(cfg, {'model.x': 1})
+    assert cfg.model.x == 1
