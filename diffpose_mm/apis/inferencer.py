@@ -1,6 +1,7 @@
 """DiffPoseInferencer: MMPoseInferencer for models that look at clips."""
 
 import copy
+import hashlib
 import logging
 import os
 import os.path as osp
@@ -117,8 +118,7 @@ class DiffPoseInferencer(Pose2DInferencer):
             det_model='whole_image',
             show_progress=show_progress,
         )
-        self.run_name = dict(config=str(pose2d) if isinstance(pose2d, str) else 'Config')
-        self.run_name['checkpoint'] = pose2d_weights
+        self.run_name = dict(config=_name_of(pose2d), checkpoint=pose2d_weights)
         if self.cfg.get('data_mode') != 'topdown' or not loads_clips(self.pipeline):
             raise ValueError(
                 f'{config} is not a top-down model of clips (its test pipeline has no LoadClip): '
@@ -131,6 +131,7 @@ class DiffPoseInferencer(Pose2DInferencer):
         )
         self.state = StreamState()
         self.video_file: VideoFile | None = None
+        self.video_info: dict = dict(is_clip=False, live=False, fps=0.0)
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: ConfigDict | None
@@ -240,7 +241,9 @@ class DiffPoseInferencer(Pose2DInferencer):
         streaming = streaming and source.is_clip
         show = source.live and not (vis_out_dir or pred_out_dir) if show is None else show
         self._video_input = source.is_clip
-        self.video_info = dict(fps=source.fps, name=source.name, is_clip=source.is_clip)
+        self.video_info = dict(
+            fps=source.fps, name=source.name, is_clip=source.is_clip, live=source.live
+        )
         batch_size = 1 if source.live else batch_size
         self.visualizer.draw_spread = draw_spread
         self.visualizer.draw_hypotheses = draw_hypotheses
@@ -600,9 +603,8 @@ class DiffPoseInferencer(Pose2DInferencer):
         elif pred_out_dir and not self._video_input:
             stem = osp.splitext(osp.basename(view.name))[0]
             path = osp.join(pred_out_dir, stem + '.json')
-            for instances in dicts:
-                with writing(path):
-                    mmengine.dump(instances, path, indent='  ')
+            with writing(path):
+                mmengine.dump(list(chain(*dicts)), path, indent='  ')
         result: dict = defaultdict(list)
         result.update(
             visualization=visualization,
@@ -667,6 +669,13 @@ def _people_of(entry: dict) -> list[Person]:
         )
         for person in entry['instances']
     ]
+
+
+def _name_of(config: str | os.PathLike | Config) -> str:
+    """What tells a config from others: its path or, for an object, a digest of its content."""
+    if isinstance(config, (str, os.PathLike)):
+        return os.fspath(config)
+    return f'Config {hashlib.sha1(repr(config).encode()).hexdigest()[:8]}'
 
 
 def _folder_of(path: str) -> str:

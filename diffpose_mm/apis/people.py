@@ -89,6 +89,8 @@ class GivenBoxes:
 
 def _parse(entry: Any, frame_id: int) -> list[Person]:
     where = f'bboxes of frame {frame_id}'
+    if not isinstance(entry, (Mapping, Sequence, np.ndarray)):
+        raise ValueError(f'{where} are {entry!r}; give [[x1, y1, x2, y2], ...], or [] for nobody')
     if isinstance(entry, Mapping):
         unknown = set(entry) - {'bboxes', 'scores', 'track_ids'}
         if unknown or 'bboxes' not in entry:
@@ -97,6 +99,8 @@ def _parse(entry: Any, frame_id: int) -> list[Person]:
             )
         boxes, scores, tracks = (entry.get(k) for k in ('bboxes', 'scores', 'track_ids'))
     elif len(entry) and isinstance(entry[0], Mapping):
+        if not all(isinstance(instance, Mapping) and 'bbox' in instance for instance in entry):
+            raise ValueError(f'{where}: an instance has no bbox')
         boxes = [np.asarray(instance['bbox']).reshape(-1)[:4] for instance in entry]
         scores = [instance.get('bbox_score', 1.0) for instance in entry]
         tracks = [instance.get('track_id') for instance in entry]
@@ -126,10 +130,13 @@ def _parse(entry: Any, frame_id: int) -> list[Person]:
             raise ValueError(
                 f'{where}, box {index} is {box.tolist()}: x1 < x2 and y1 < y2 are needed, in pixels'
             )
-    return [
-        Person(box, float(score), None if tracks is None else int(track))
-        for box, score, track in zip(array[:, :4], scores, tracks or [None] * len(array))
-    ]
+    try:
+        return [
+            Person(box, float(score), None if tracks is None else int(track))
+            for box, score, track in zip(array[:, :4], scores, tracks or [None] * len(array))
+        ]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{where}: scores and track_ids have to be numbers ({error})') from error
 
 
 def _inside(box: np.ndarray, shape: tuple[int, ...], where: str) -> bool:

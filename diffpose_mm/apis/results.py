@@ -254,7 +254,7 @@ class VideoFile:
         self.fps = fps
         self.size: tuple[int, int] | None = None
         self.frames = 0
-        self._full = False
+        self._error: Exception | None = None
         self._writer: Any = None
         self._waiting: queue.Queue = queue.Queue(8)
         self._thread: threading.Thread | None = None
@@ -273,8 +273,8 @@ class VideoFile:
             self._thread.start()
         elif size != self.size:
             frame = self._fitted(frame)
-        if self._full:
-            raise OSError(f'cannot write video {self.path}: No space left on device; make room')
+        if self._error is not None:
+            raise OSError(f'cannot write video {self.path}: {self._error}') from self._error
         self._waiting.put(frame)
         self.frames += 1
 
@@ -294,16 +294,18 @@ class VideoFile:
         return fitted
 
     def _work(self) -> None:
-        while True:
-            frame = self._waiting.get()
-            if frame is None:
-                return
-            if not self._full:
-                self._write(frame)
+        # Frames are taken even after an error: nobody would, and write() would wait for ever.
+        while (frame := self._waiting.get()) is not None:
+            if self._error is None:
+                try:
+                    self._write(frame)
+                except Exception as error:
+                    self._error = error
 
     def _write(self, frame: np.ndarray) -> None:
         self._writer.write(frame)
-        self._full = shutil.disk_usage(osp.dirname(self.path) or '.').free < LEAST_ROOM
+        if shutil.disk_usage(osp.dirname(self.path) or '.').free < LEAST_ROOM:
+            raise OSError('No space left on device; make room')
 
     def close(self) -> None:
         """Wait for the frames that are out, and complete the file.

@@ -50,8 +50,8 @@ what is written:
   OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
 
 boxes.json is a list with one entry a frame, or an object from frame number to entry; an entry is
-[[x1, y1, x2, y2], ...], or {"bboxes": ..., "scores": ..., "track_ids": ...}. A predictions file of
-this tool or of mmpose serves as well.
+[[x1, y1, x2, y2], ...], or {"bboxes": ..., "scores": ..., "track_ids": ...}. The predictions file
+of a video, written by this tool or by mmpose, works as well.
 """
 
 
@@ -135,7 +135,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--traceback', action='store_true', help='show where in the code an error was raised'
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.moments < 1:
+        parser.error('--moments must be at least 1')
+    return args
 
 
 def read_boxes(path: str) -> dict[int, Any] | list:
@@ -152,16 +155,17 @@ def read_boxes(path: str) -> dict[int, Any] | list:
             boxes = json.load(file)
         except ValueError as error:
             raise ValueError(f'boxes file {path} is not JSON: {error}') from error
-    if isinstance(boxes, dict):
-        try:
-            return {int(frame): entry for frame, entry in boxes.items()}
-        except ValueError as error:
-            raise ValueError(f'boxes file {path}: a key is no frame number ({error})') from error
-    if not isinstance(boxes, list):
+    if not isinstance(boxes, (dict, list)):
         raise ValueError(f'boxes file {path} holds {type(boxes).__name__}, not a list or object')
-    if boxes and all(isinstance(entry, dict) and 'frame_id' in entry for entry in boxes):
-        return {entry['frame_id']: entry['instances'] for entry in boxes}
-    return boxes
+    video = {'frame_id', 'instances'}
+    if boxes and all(isinstance(entry, dict) and video <= entry.keys() for entry in boxes):
+        boxes = {entry['frame_id']: entry['instances'] for entry in boxes}
+    if isinstance(boxes, list):
+        return boxes
+    try:
+        return {int(frame): entry for frame, entry in boxes.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'boxes file {path}: a key is no frame number ({error})') from error
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
@@ -273,8 +277,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             f'{state.person_frames} person-frames; '
             f'{state.backbone_passes / state.person_frames:.2f} backbone passes each'
         )
-    if stopped:
-        print('interrupted: the same command with --resume goes on', file=sys.stderr)
+    if stopped and not inferencer.video_info['live']:  # a camera ends in no other way
+        more = '; the same command with --resume continues it' if is_clip else ''
+        print(f'interrupted{more}', file=sys.stderr)
         raise SystemExit(130)
     return dict(frames=history.frames, people=history.people, tracks=len(history), files=files)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from apis_helpers import moving_frames, read_video
 
+from diffpose_mm.apis import frames
 from diffpose_mm.tools import infer
 
 BOXES = {t: [[10 + 4 * t, 10, 45 + 4 * t, 80]] for t in range(7)}
@@ -45,8 +46,8 @@ def test_a_video_gives_all_that_the_help_promises(tiny_model, video, tmp_path, c
     )
     assert (done['frames'], done['people'], done['tracks']) == (7, 7, 1)
     assert len(read_video(tmp_path / 'visualizations' / 'walk.avi')) == 7
-    frames = json.loads((tmp_path / 'predictions' / 'walk.json').read_text())
-    person = frames[3]['instances'][0]
+    entries = json.loads((tmp_path / 'predictions' / 'walk.json').read_text())
+    person = entries[3]['instances'][0]
     assert np.array(person['hypotheses']).shape == (3, 17, 2)
     assert np.max(person['keypoint_std']) > 0
     for name, least in (('contact_sheet.png', 4 * 320), ('trajectories.png', 800)):
@@ -94,6 +95,7 @@ def test_options_reach_the_config(tiny_model, video, tmp_path):
         ('{"a": []}', 'a key is no frame number'),
         ('[[1, 2', 'is not JSON'),
         ('5', 'holds int, not a list or object'),
+        ('[{"frame_id": "a", "instances": []}]', 'a key is no frame number'),
     ],
 )
 def test_boxes_that_are_no_boxes(tiny_model, video, tmp_path, text, message):
@@ -108,6 +110,45 @@ def test_errors_are_one_line_and_name_the_file(tiny_model, tmp_path):
         infer.main(arguments(tiny_model, 'nowhere.mp4', tmp_path, '--det-model', 'whole_image'))
     with pytest.raises(SystemExit, match='error: checkpoint nothing.pth does not exist'):
         infer.main(arguments((tiny_model[0], 'nothing.pth'), 'a.mp4', tmp_path))
+
+
+def test_a_number_of_moments_below_one_is_refused_before_the_run(tiny_model, video, tmp_path):
+    with pytest.raises(SystemExit, match='2'):
+        infer.main(arguments(tiny_model, video, tmp_path / 'out', '--moments', '0'))
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('inputs', ['walk.avi', 'in', 'webcam:0'])
+def test_ctrl_c_keeps_what_is_there_and_offers_resume_only_where_it_works(
+    tiny_model, video, tmp_path, monkeypatch, capsys, inputs
+):
+    """A camera ends in no other way; pictures cannot be resumed."""
+    monkeypatch.chdir(tmp_path)
+    os.symlink(video, 'walk.avi')
+    os.mkdir('in')
+    for t, frame in enumerate(moving_frames(3)):
+        cv2.imwrite(f'in/{t}.png', frame)
+    monkeypatch.setattr(frames, '_capture', lambda source: cv2.VideoCapture(video))
+    add, seen = infer.TrackHistory.add, []
+
+    def interrupted(*args):
+        add(*args)
+        seen.append(args)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(infer.TrackHistory, 'add', interrupted)
+    command = arguments(tiny_model, inputs, 'out', '--det-model', 'whole_image')
+    if inputs == 'webcam:0':
+        assert infer.main(command)['frames'] == 2
+        assert len(json.loads((tmp_path / 'out/predictions/webcam.json').read_text())) == 2
+    else:
+        with pytest.raises(SystemExit, match='130'):
+            infer.main(command)
+    said = capsys.readouterr().err
+    assert ('interrupted' in said) == (inputs != 'webcam:0')
+    assert ('--resume' in said) == (inputs == 'walk.avi')
+    assert (tmp_path / 'out' / 'contact_sheet.png').is_file()
 
 
 def test_it_runs_as_a_module_and_explains_itself(tmp_path):

@@ -91,6 +91,20 @@ def test_datasamples_and_pictures_on_request(inferencer, video):
     assert [len(s.pred_instances) for s in apart['predictions']] == [1, 1]
 
 
+def test_people_given_one_by_one_are_all_in_the_file_of_their_picture(inferencer, tmp_path):
+    """Broken if each person overwrites the one before."""
+    for merge in (True, False):
+        list(
+            inferencer(
+                moving_frames(2), bboxes=[BOXES[0], []], merge_results=merge,
+                pred_out_dir=str(tmp_path),
+            )  # fmt: skip
+        )
+        for name, boxes in (('000000.json', BOXES[0]), ('000001.json', [])):
+            people = read_json(tmp_path / name)
+            assert [person['bbox'][0] for person in people] == boxes
+
+
 def test_heatmaps_are_drawn_on_request(inferencer, video):
     result = next(inferencer(video, draw_heatmap=True, return_vis=True))
     assert result['visualization'][0].shape == (180, 120, 3)
@@ -531,6 +545,9 @@ def test_boxes_that_make_no_sense(inferencer, video):
         ([dict(bboxes=[[1, 2, 9, 9]], track_ids=[1, 2])], '2 track_ids for 1 boxes'),
         ([dict(bboxes=[[1, 2, 9, 9]] * 2, track_ids=[1, 1])], 'name a person twice'),
         ([dict(boxes=[[1, 2, 9, 9]])], 'it takes bboxes, scores, track_ids'),
+        ([None], 'bboxes of frame 0 are None'),
+        ([[dict(x=1)]], 'bboxes of frame 0: an instance has no bbox'),
+        ([dict(bboxes=[[1, 2, 9, 9]], track_ids=['a'])], "track_ids have to be numbers .*'a'"),
         ([[]], r'has 1 entries, but the input has a frame 1'),
     ):
         with pytest.raises(ValueError, match=message):
@@ -619,6 +636,25 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_it(inferencer, video, tmp_
     monkeypatch.undo()
     assert len(list(inferencer(video, out_dir=str(tmp_path), resume=True))) == 7
     assert len(read_video(tmp_path / 'visualizations' / 'walk.avi')) == 7
+
+
+def test_a_folder_removed_during_the_run_ends_it(tmp_path):
+    """Broken if frames queue up for ever before a thread that is gone."""
+    (tmp_path / 'gone').mkdir()
+    video, raised = results.VideoFile(str(tmp_path / 'gone' / 'a.avi'), 25), []
+
+    def encode():
+        try:
+            for frame in moving_frames(50):
+                video.write(frame)
+                shutil.rmtree(tmp_path / 'gone', ignore_errors=True)
+        except OSError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=encode, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    assert re.match('cannot write video .*a.avi: .*No such file.*gone', raised[0])
 
 
 def test_a_container_that_cannot_be_written_becomes_mp4(inferencer, video, tmp_path):
@@ -790,6 +826,20 @@ def test_decoding_detection_poses_and_writing_overlap(inferencer, tmp_path, monk
     assert len(list(inferencer(path, out_dir=str(tmp_path / 'out')))) == 14
     for pair in (('decode', 'detect'), ('decode', 'pose'), ('detect', 'pose'), ('write', 'pose')):
         assert frozenset(pair) in together, f'{pair[0]} never ran during {pair[1]}'
+
+def test_other_values_in_a_config_are_another_run(tiny_model, video, tmp_path):
+    """Broken if --cfg-options may change between the two halves of a video."""
+
+    def predict(steps, **more):
+        cfg = Config.fromfile(tiny_model[0])
+        cfg.model.test_cfg.sampling_steps = steps
+        model = DiffPoseInferencer(cfg, tiny_model[1], device='cpu', det_model='whole_image')
+        return len(list(model(video, pred_out_dir=str(tmp_path), **more)))
+
+    assert predict(1) == predict(1, resume=True) == 7
+    with pytest.raises(ValueError, match="another run.*config: 'Config .*' then, 'Config .*' now"):
+        predict(2, resume=True)
+
 
 def test_a_run_with_other_arguments_is_not_gone_on_with(inferencer, video, tmp_path):
     run = inferencer(video, pred_out_dir=str(tmp_path))
