@@ -1,7 +1,7 @@
 """Persons on all frames of a data set: detected in blocks, kept as they come, joined at the end.
 
-A block is always the same frames in one batch, whoever detects it: so it does not matter for the
-result how many processes share the work, nor how often it was interrupted.
+A block is a batch of frames, the same ones whichever process detects it. So the result depends
+neither on how many processes share the work nor on how often it was interrupted.
 """
 
 import glob
@@ -10,10 +10,12 @@ import json
 import os
 import os.path as osp
 from collections.abc import Callable, Iterator, Sequence
+from logging import WARNING
 from typing import Any
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -56,8 +58,8 @@ def detect_frames(
         batch_size: Frames that are detected together.
         shard: Number of this process, from 0, and how many there are.
         resume: Go on with what is there.
-        skip_unreadable: Frames that cannot be read have no persons. Otherwise all others are done
-            and then it is an error.
+        skip_unreadable: Frames that cannot be read have no persons. Otherwise the batches without
+            such a frame are done, and then it is an error.
         progress: Show a bar.
 
     Returns:
@@ -74,9 +76,17 @@ def detect_frames(
     digest = hashlib.sha256(json.dumps([image_id for image_id, _ in frames]).encode()).hexdigest()
     run = dict(run, batch_size=batch_size, frames=len(frames), image_ids=digest[:16])
     num_blocks = -(-len(frames) // batch_size)
+    own_blocks = range(index, num_blocks, count)
     if osp.exists(path):
-        if not resume:
+        # A process without blocks may come after the others have joined theirs.
+        if not resume and own_blocks:
             raise FileExistsError(f'{path} exists already; remove it or write to another file')
+        if resume:
+            print_log(
+                f'{path} is complete already and is left as it is, even if other options made it',
+                'current',
+                WARNING,
+            )
         with open(path, encoding='utf-8') as file:
             return json.load(file)
     own = f'{path}.{index + 1}-of-{count}.jsonl'
@@ -85,11 +95,12 @@ def detect_frames(
             f'{own} is left of a run that was interrupted; --resume goes on with it, or remove it'
         )
     prepare_folder(osp.dirname(path))
-    done = _read_parts(path, run, own) if resume else {}
-    todo = [block for block in range(index, num_blocks, count) if block not in done]
+    # Also without resume, so that parts of another run are an error now and not at the end.
+    done = _read_parts(path, run, own)
+    todo = [block for block in own_blocks if not resume or block not in done]
     columns = TextColumn('frames'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     unreadable = []
-    if not osp.exists(own) or not osp.getsize(own):
+    if todo and (not osp.exists(own) or not osp.getsize(own)):
         _append(own, run)
     with Progress(*columns, TimeRemainingColumn(), disable=not progress) as bar:
         task = bar.add_task('', total=sum(len(_frames_of(b, frames, batch_size)) for b in todo))
@@ -110,8 +121,9 @@ def detect_frames(
         more = ', ...' if len(unreadable) > SHOWN_FILES else ''
         raise ValueError(
             f'{len(unreadable)} frames cannot be read: '
-            f'{", ".join(unreadable[:SHOWN_FILES])}{more}. The others are done: mend these and '
-            '--resume, or leave them without persons by --resume --skip-unreadable'
+            f'{", ".join(unreadable[:SHOWN_FILES])}{more}. All other batches of this process are '
+            'done: repair these frames and give --resume, or leave them without persons with '
+            '--resume --skip-unreadable'
         )
     return _join(path, run, num_blocks)
 

@@ -30,16 +30,17 @@ examples:
     ... --det-model rtmdet_tiny_8xb32-300e_coco --det-checkpoint rtmdet_tiny.pth
     ... --det-model my_detector.py --det-checkpoint my_detector.pth --det-cat-ids 0
 
-  eight GPUs of one host; or shares of the work, by hand, wherever FILE's folder can be seen:
+  eight GPUs of one host; or shares started by hand on any hosts that see FILE's folder:
     torchrun --nproc-per-node 8 -m diffpose_mm detect_persons ... --launcher pytorch
     ... --shard 1/4        ... --shard 2/4        ... --shard 3/4        ... --shard 4/4
 
-  what was interrupted goes on, also with another number of processes:
+  go on after an interruption, also with another number of processes:
     ... --resume
 
 FILE holds COCO results: a list of {"image_id", "category_id": 1, "bbox": [x, y, width, height],
-"score"} in image pixels, by video and frame, best first. While it is made, FILE.I-of-N.jsonl hold
-what is done. Shares and interruptions change nothing in it.
+"score"} in image pixels, by video and frame, best first. Finished batches are kept in
+FILE.I-of-N.jsonl until FILE is complete. It is the same with any number of processes or
+interruptions.
 """
 
 LAUNCHERS = dict(
@@ -62,24 +63,25 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--split', choices=['train', 'val', 'test'], default='val', help='(default: val)'
     )
     parser.add_argument('--out', required=True, metavar='FILE', help='JSON file to write')
-    parser.add_argument('--resume', action='store_true', help='go on with what is there')
+    parser.add_argument('--resume', action='store_true', help='go on after an interruption')
     parser.add_argument('--data-root', help="use this folder in place of the config's data_root")
     parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
         default={},
-        help='other values of the config, as val_dataloader.dataset.ann_file=annotations/val',
+        help='values that replace those of the config, as '
+        'val_dataloader.dataset.ann_file=annotations/val',
     )
     parser.add_argument(
         '--skip-unreadable',
         action='store_true',
-        help='leave frames that cannot be read without persons (default: an error at the end)',
+        help='frames that cannot be read get no persons (default: an error at the end)',
     )
 
     detector = parser.add_argument_group('detector')
     detector.add_argument(
-        '--det-model', help='config, name or alias of a detector of mmdet (default: RTMDet-m)'
+        '--det-model', help='config, name or alias of an mmdet detector (default: RTMDet-m)'
     )
     detector.add_argument('--det-checkpoint', help='its weights')
     detector.add_argument(
@@ -87,21 +89,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=int,
         nargs='+',
         default=[0],
-        help='its labels for persons (default: 0)',
+        help='its labels that mean a person (default: 0)',
     )
     detector.add_argument(
-        '--bbox-thr', type=float, default=0.05, help='least score (default: 0.05)'
+        '--bbox-thr', type=float, default=0.05, help='minimum score (default: 0.05)'
     )
     detector.add_argument(
-        '--nms-thr', type=float, default=0.65, help='most overlap (default: 0.65)'
+        '--nms-thr', type=float, default=0.65, help='IoU threshold of NMS (default: 0.65)'
     )
     detector.add_argument('--batch-size', type=int, default=8, help='frames at once (default: 8)')
     detector.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
 
     shares = parser.add_argument_group('several processes')
-    shares.add_argument('--shard', metavar='I/N', help='do the I-th of N shares, I from 1')
+    shares.add_argument('--shard', metavar='I/N', help='do share I of N, I from 1 to N')
     shares.add_argument(
-        '--launcher', choices=['none', *LAUNCHERS], default='none', help='who started the processes'
+        '--launcher', choices=['none', *LAUNCHERS], default='none', help='job launcher'
     )
     # torch.distributed.launch passes either spelling, depending on its version.
     shares.add_argument('--local_rank', '--local-rank', type=int, help='set by the launcher')
@@ -115,7 +117,7 @@ def share_of(args: argparse.Namespace) -> tuple[int, int, int]:
     """Number of this process from 0, number of processes, number on this host.
 
     Raises:
-        ValueError: ``--shard`` is none, or contradicts ``--launcher``, or no launcher is there.
+        ValueError: ``--shard`` is not I/N or contradicts ``--launcher``, or no launcher is there.
     """
     if args.launcher != 'none':
         if args.shard:
@@ -180,7 +182,10 @@ def run(args: argparse.Namespace) -> list[dict] | None:
     dataset_cfg = cfg[f'{args.split}_dataloader'].dataset
     dataset = DATASETS.build(dict(dataset_cfg, bbox_file=None, pipeline=[], lazy_init=True))
     if not hasattr(dataset, 'frames'):
-        raise ValueError(f'{args.config}: a {dataset_cfg.type} does not tell its frames')
+        raise ValueError(
+            f'{args.config}: a {dataset_cfg.type} cannot list its frames; give a config with a '
+            'clip data set'
+        )
     frames = dataset.frames()
 
     detector = PersonDetector(args.det_model, args.det_checkpoint, args.det_cat_ids, device)
@@ -202,7 +207,7 @@ def run(args: argparse.Namespace) -> list[dict] | None:
         progress=local == 0,
     )
     if detections is None:
-        print(f'share {rank + 1} of {count} is done; the last one to be done writes {args.out}')
+        print(f'share {rank + 1} of {count} is done; the last one to finish writes {args.out}')
         return None
     found = len({det['image_id'] for det in detections})
     print(

@@ -1,11 +1,10 @@
 """Detector boxes from the command line: shares, kills, faults, and a test with what it wrote."""
 
 import json
+import multiprocessing
+import os
 import shutil
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,35 +92,36 @@ def test_shares_make_the_same_file(whole, detector, tiny_posetrack, tmp_path, mo
     assert [p.name for p in tmp_path.iterdir()] == ['boxes.json']
 
 
-KILLED = """
-import os, signal
-import test_detect_persons as tests
-from diffpose_mm.apis.people import PersonDetector
-
-def stub(self, frames, *thresholds):
-    calls.append(frames)
-    if len(calls) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return tests.brightness_as_boxes(self, frames)
-
-calls = []
-PersonDetector.__call__ = stub
-tests.detect({root!r}, {out!r})
-"""
-
-
 def brightness_as_boxes(self, frames, *thresholds):
     return [
         [Person(np.float32([1, 2, 3 + frame.mean(), 9]), frame.std() / 100)] for frame in frames
     ]
 
 
+def detect_until_killed(root, out):
+    """Detect in a process that is killed in its third batch."""
+    calls = []
+
+    def stub(self, frames, *thresholds):
+        calls.append(frames)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return brightness_as_boxes(self, frames)
+
+    PersonDetector.__call__ = stub
+    detect(root, out)
+
+
 def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     """SIGKILL in the last of three batches, a line torn; the run or one of two shares goes on."""
     out = tmp_path / 'killed' / 'boxes.json'
-    code = KILLED.format(root=str(tiny_posetrack), out=str(out))
-    killed = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=Path(__file__).parent)
-    assert killed.returncode == -signal.SIGKILL
+    # Forked, as a new interpreter would import for many seconds.
+    process = multiprocessing.get_context('fork').Process(
+        target=detect_until_killed, args=(tiny_posetrack, out)
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
     (part,) = out.parent.iterdir()
     assert part.read_text().count('\n') == 1 + 2
     with open(part, 'a') as file:
@@ -149,6 +149,29 @@ def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     assert detect(tiny_posetrack, out, '--resume') == json.loads(out.read_text()) == detections
     detect(tiny_posetrack, tmp_path / 'boxes.json')
     assert (tmp_path / 'boxes.json').read_bytes() == out.read_bytes()
+
+
+def test_a_share_without_batches_leaves_no_file(tiny_posetrack, tmp_path, monkeypatch):
+    """With more processes than batches one may start when the others have joined their parts."""
+    monkeypatch.setattr(PersonDetector, '__call__', brightness_as_boxes)
+    out = tmp_path / 'boxes.json'
+    for share in '4/4', '1/4', '2/4':
+        assert detect(tiny_posetrack, out, '--shard', share) is None
+    detections = detect(tiny_posetrack, out, '--shard', '3/4')
+    assert detect(tiny_posetrack, out, '--shard', '4/4') == detections
+    assert [p.name for p in tmp_path.iterdir()] == ['boxes.json']
+
+
+def test_parts_of_another_run_are_an_error_before_the_work(tiny_posetrack, tmp_path, monkeypatch):
+    """Broken if it were told when all batches are done, or if both runs were mixed."""
+    monkeypatch.setattr(PersonDetector, '__call__', brightness_as_boxes)
+    out = tmp_path / 'boxes.json'
+    assert detect(tiny_posetrack, out, '--shard', '1/2') is None
+    seen = []
+    monkeypatch.setattr(PersonDetector, '__call__', lambda self, frames, *_: seen.append(frames))
+    with pytest.raises(SystemExit, match='1-of-2.jsonl is of another run: its bbox_thr is 0.05'):
+        detect(tiny_posetrack, out, '--bbox-thr', 0.5)
+    assert not seen and [p.name for p in tmp_path.iterdir()] == ['boxes.json.1-of-2.jsonl']
 
 
 def test_unreadable_frames_are_all_named_and_nothing_is_lost(tiny_posetrack, tmp_path, monkeypatch):
