@@ -139,7 +139,7 @@ train_dataloader = dict(
     batch_size=16,
     num_workers=4,
     persistent_workers=True,
-    # It is told the loader's own numbers, so that the cache of a worker serves a whole batch.
+    # With the loader's own numbers, so that the cache of a worker serves a whole batch.
     sampler=dict(type='ClipBlockSampler', batch_size=16, num_workers=4),
     dataset=dict(
         type=dataset_type,

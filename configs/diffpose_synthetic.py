@@ -132,7 +132,7 @@ train_dataloader = dict(
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
-    # It is told the loader's own numbers, so that the cache of a worker serves a whole batch.
+    # With the loader's own numbers, so that the cache of a worker serves a whole batch.
     sampler=dict(type='ClipBlockSampler', batch_size=16, num_workers=1),
     dataset=dict(
         type=dataset_type,

@@ -66,8 +66,8 @@ class _View:
 class DiffPoseInferencer(Pose2DInferencer):
     """mmpose's ``MMPoseInferencer`` with windows over frames, tracks and uncertainty.
 
-    Called like it, it gives and writes what it does; what is more stands in :meth:`__call__`. A
-    frame without people gives no people. The detector is built when it is first needed.
+    It is called in the same way and gives and writes the same; :meth:`__call__` says what it adds.
+    A frame without people gives no people. The detector is built when it is first needed.
 
     Args:
         pose2d (str | Config): Config (path or object), or the name of one of this package's, as
@@ -254,7 +254,7 @@ class DiffPoseInferencer(Pose2DInferencer):
             raise ValueError('resume does not know whom pose_based_nms left out: use one of them')
         boxes = None if bboxes is None else GivenBoxes(bboxes)
         find = _Finder(boxes, self.detector, bbox_thr, nms_thr)
-        # All that the predictions hang on.
+        # Everything that the predictions depend on.
         run = dict(
             self.run_name,
             input=source.name,
@@ -331,7 +331,7 @@ class DiffPoseInferencer(Pose2DInferencer):
                 if log is not None and log.done and osp.exists(log.lines_path):
                     print_log(
                         f'stopped after {log.done} frames, which are kept in {log.lines_path}: '
-                        'resume goes on from there',
+                        'resume continues from there',
                         logger='current',
                         level=logging.WARNING,
                     )
@@ -370,7 +370,7 @@ class DiffPoseInferencer(Pose2DInferencer):
         head = self.model.head
         if changes and not hasattr(head, 'check_test_cfg'):
             kind = type(head).__name__
-            raise ValueError(f'{", ".join(changes)}: nothing of the kind in a {kind}')
+            raise ValueError(f'{", ".join(changes)}: a {kind} has no such setting')
         self.model.test_cfg = copy.deepcopy(before)
         self.model.test_cfg.update(changes)
         try:

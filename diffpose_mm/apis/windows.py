@@ -1,9 +1,9 @@
 """Frames to clips, one at a time: the one place where a video becomes windows (paper section 3).
 
 Offline and causal inference share it. What differs is what a window may see: offline it waits for
-the frames after the keyframe, causal it does not, and where a frame is not to be had (at the ends
-of a video, and always after a causal keyframe) the nearest one that is stands in for it, as
-``clip_replicated`` does in the datasets.
+the frames after the keyframe, causal it does not. Where a frame is not available (at the ends of a
+video, and always after a causal keyframe) the nearest available one replaces it, marked as
+``clip_replicated`` marks it in the datasets.
 """
 
 from collections import deque
@@ -27,7 +27,7 @@ class Window:
     Attributes:
         frames: T frames, each HxWx3 or the path of one, oldest first.
         frame_ids: Their T numbers in the video.
-        replicated: Which of the T stand in for a frame that is not to be had.
+        replicated: Which of the T replace a frame that is not available.
         keyframe_index: The keyframe's place among the T.
     """
 

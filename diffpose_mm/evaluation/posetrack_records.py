@@ -64,7 +64,7 @@ def check_records(where: str, content: dict, num_keypoints: int, needed: Sequenc
                 if field in required or value is not None:
                     if not _KINDS[kind](value):
                         raise ValueError(f'{where}: {_named(name, index, record)}: {field} is '
-                                         f'{_short(value)}, not a sound {kind}')
+                                         f'{_short(value)}, not a valid {kind}')
     annotations = content.get('annotations') or ()
     for field in _NUMBERS:
         length = {'keypoints': 3 * num_keypoints, 'bbox': 4, 'bbox_head': 4}.get(

@@ -45,7 +45,8 @@ what is written:
   OUT/visualizations/NAME   the video (or pictures) with poses drawn
   OUT/predictions/NAME.json a list of {frame_id, frames_used, instances: [{keypoints,
                             keypoint_scores, keypoint_std, bbox, bbox_score, track_id}]} in image
-                            pixels; while it runs NAME.jsonl, a line a frame
+                            pixels; while it runs NAME.jsonl, a line a frame. Of a picture that
+                            is not part of a clip: the list of its instances
   OUT/contact_sheet.png     key moments: equal shares of all movement, and the least certain frame
   OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
 
@@ -64,10 +65,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('input', help='image, folder of images, video file, or webcam:0')
-    parser.add_argument('--config', required=True, help='config file, or the name of one of ours')
-    parser.add_argument('--checkpoint', help='weights (default: random ones, for a try)')
+    parser.add_argument(
+        '--config', required=True, help='config file, or the name of one in this package'
+    )
+    parser.add_argument('--checkpoint', help='weights (default: random, to try things out)')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder to write to')
-    parser.add_argument('--resume', action='store_true', help='go on with what is in DIR')
+    parser.add_argument('--resume', action='store_true', help='continue the interrupted run in DIR')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
 
     people = parser.add_argument_group('who is in a frame')
@@ -77,18 +80,31 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="config, name or alias of a detector of mmdet, or 'whole_image' (default: RTMDet-m)",
     )
     people.add_argument(
-        '--det-checkpoint', help='its weights; without --det-model, its config is in there too'
+        '--det-checkpoint', help='its weights; without --det-model, the config in them is used'
     )
     people.add_argument(
-        '--det-cat-ids', type=int, nargs='+', default=0, help='its labels for people (default: 0)'
+        '--det-cat-ids',
+        type=int,
+        nargs='+',
+        default=0,
+        help='its labels that mean people (default: 0)',
     )
-    people.add_argument('--bbox-thr', type=float, default=0.3, help='least score (default: 0.3)')
-    people.add_argument('--nms-thr', type=float, default=0.3, help='most overlap (default: 0.3)')
     people.add_argument(
-        '--use-oks-tracking', action='store_true', help='track by keypoints in place of boxes'
+        '--bbox-thr', type=float, default=0.3, help='minimum box score (default: 0.3)'
     )
     people.add_argument(
-        '--tracking-thr', type=float, default=0.3, help='least similarity (default: 0.3)'
+        '--nms-thr', type=float, default=0.3, help='maximum IoU of two boxes (default: 0.3)'
+    )
+    people.add_argument(
+        '--use-oks-tracking',
+        action='store_true',
+        help='track by keypoints (OKS) instead of boxes (IoU)',
+    )
+    people.add_argument(
+        '--tracking-thr',
+        type=float,
+        default=0.3,
+        help='minimum IoU or OKS from frame to frame (default: 0.3)',
     )
 
     clip = parser.add_argument_group('clips')
@@ -106,13 +122,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     clip.add_argument(
         '--streaming',
         action='store_true',
-        help='one backbone pass a person and frame in place of one for each frame of the window',
+        help='about one backbone pass per person and frame, not one per frame of each window',
     )
-    clip.add_argument('--batch-size', type=int, default=8, help='people x frames (default: 8)')
+    clip.add_argument(
+        '--batch-size', type=int, default=8, help='people x frames in a pass (default: 8)'
+    )
 
     model = parser.add_argument_group('diffusion')
     model.add_argument('--steps', type=int, help="denoising steps (default: the config's)")
-    model.add_argument('--hypotheses', type=int, help="poses drawn a person (default: config's)")
+    model.add_argument(
+        '--hypotheses', type=int, help="poses sampled for a person (default: the config's)"
+    )
     model.add_argument(
         '--save-hypotheses', action='store_true', help='write every hypothesis to the JSON'
     )
@@ -121,17 +141,23 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         action=DictAction,
         default={},
-        help='other values of the config, as model.test_cfg.flip_test=False',
+        help='values that replace those of the config, as model.test_cfg.flip_test=False',
     )
 
     drawing = parser.add_argument_group('drawing')
-    drawing.add_argument('--no-video', action='store_true', help='write no pictures at all')
+    drawing.add_argument(
+        '--no-video', action='store_true', help='write no drawn video or pictures, no contact sheet'
+    )
     drawing.add_argument('--show', action='store_true', help='show the frames in a window')
     drawing.add_argument('--draw-bbox', action='store_true', help='draw the boxes')
-    drawing.add_argument('--kpt-thr', type=float, default=0.3, help='least score (default: 0.3)')
+    drawing.add_argument(
+        '--kpt-thr', type=float, default=0.3, help='minimum score of a drawn joint (default: 0.3)'
+    )
     drawing.add_argument('--radius', type=int, help="of a joint (default: by the frame's size)")
     drawing.add_argument('--thickness', type=int, help="of a limb (default: by the frame's size)")
-    drawing.add_argument('--moments', type=int, default=12, help='on the sheet (default: 12)')
+    drawing.add_argument(
+        '--moments', type=int, default=12, help='frames on the contact sheet (default: 12)'
+    )
     parser.add_argument(
         '--traceback', action='store_true', help='show where in the code an error was raised'
     )

@@ -28,7 +28,7 @@ what is written:
 
 The download is only read. The same command can be run again, and gives the same bytes. A split
 with a broken annotation file is not written, unless --skip-broken leaves out its video.
-Exit status: 0; 1 if something needs a hand (it is said what); 2 for a wrong command line.
+Exit status: 0; 1 if something needs attention (the report says what); 2 for a wrong command line.
 """
 
 
@@ -46,22 +46,25 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', required=True, help='folder to write to, the data_root of configs')
     parser.add_argument(
         '--images',
-        help='folder "images" of the download, or the one that holds it (default: sought in SRC)',
+        help='folder "images" of the download, or its parent folder (default: searched for in SRC)',
     )
     parser.add_argument(
-        '--splits', nargs='+', choices=('train', 'val'), default=('train', 'val'), help='which'
+        '--splits', nargs='+', choices=('train', 'val'), default=('train', 'val'),
+        help='which to convert (default: both)',
     )
     parser.add_argument(
         '--no-links',
         action='store_true',
-        help='do not link images; put them where OUT/images/... would be, named as officially',
+        help='do not link the images; put them, with their official names, into OUT/images/...',
     )
     parser.add_argument(
         '--skip-broken',
         action='store_true',
         help='leave out videos whose annotation file is broken, and write the others',
     )
-    parser.add_argument('--first', type=int, default=3, help='places to print of each finding')
+    parser.add_argument(
+        '--first', type=int, default=3, help='places to print for each finding (default: 3)'
+    )
     parser.add_argument(
         '--traceback', action='store_true', help='show where in the code an error was raised'
     )
@@ -72,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     """Convert, check, print the report.
 
     Raises:
-        SystemExit: With 1 if something was found that needs a hand.
+        SystemExit: With 1 if something was found that needs attention.
     """
     args = parse_args(argv)
     with one_line_errors(args.traceback):
@@ -89,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     print(report.text(args.first))
     written = ', '.join(f'{args.out}/{name}' for name in report.written) or 'no annotation file'
     print(f'written: {written}; all findings with their places: {args.out}/prepare_report.json')
-    if report.needs_a_hand:
+    if report.needs_attention:
         raise SystemExit(1)
 
 

@@ -302,7 +302,7 @@ def test_a_single_frame_heatmap_model_works_too(tmp_path, video):
     inferencer = DiffPoseInferencer(*model, device='cpu', det_model='whole_image')
     results = list(inferencer(video, out_dir=str(tmp_path / 'out')))
     assert results[4]['frames'][0]['frames_used'] == [4]
-    with pytest.raises(ValueError, match='num_hypotheses: nothing of the kind in a .*HeatmapHead'):
+    with pytest.raises(ValueError, match='num_hypotheses: a .*HeatmapHead has no such setting'):
         next(inferencer(video, num_hypotheses=2))
 
 

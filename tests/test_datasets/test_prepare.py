@@ -259,7 +259,7 @@ def test_frames_named_otherwise_get_numbered_links(tmp_path):
 
     # Without links the names stay, and those that the data set cannot read are told.
     report = prepare(17, tmp_path / 'src', tmp_path / 'bare', splits=['val'], link=False)
-    assert len(report.found['frame name without a number']) == 2 and report.needs_a_hand
+    assert len(report.found['frame name without a number']) == 2 and report.needs_attention
     assert not (tmp_path / 'bare/images').exists()
 
 
@@ -312,7 +312,7 @@ def test_each_fault_is_found_named_and_survivable(kind, tmp_path):
     found = {k for k, places in report.found.items() if places}
     assert found == {kind} | ALSO.get(kind, set())
     assert all('000000' in place for place in report.found[kind])
-    assert report.needs_a_hand == FINDINGS[kind][0]
+    assert report.needs_attention == FINDINGS[kind][0]
     assert kind in report.text() and report.found[kind][0] in report.text()
     told = json.loads((tmp_path / 'out/prepare_report.json').read_text())
     assert told['findings'][kind]['places'] == report.found[kind]
@@ -399,7 +399,7 @@ BROKEN = {
     'id twice': (lambda c: c['images'][1].update(id=c['images'][0]['id']), '"id" twice'),
     'no file name': (lambda c: c['images'][1].pop('file_name'), "lacks 'file_name'"),
     'path out': (lambda c: c['images'][1].update(file_name='../a/1.jpg'), r'\.\./a/1\.jpg'),
-    'no folder': (lambda c: c['images'][1].update(file_name='1.jpg'), 'has to be a path like'),
+    'no folder': (lambda c: c['images'][1].update(file_name='1.jpg'), 'must be a path like'),
     'keypoints': (
         lambda c: c['annotations'][2].update(keypoints=[1, 2, 3]),
         "3 values in 'keypoints'",
@@ -494,15 +494,15 @@ def test_links_go_where_the_images_are_and_replace_nothing(tmp_path):
     moved.mkdir()
     (src / 'images').rename(moved / 'images')
     report = prepare(18, src, out, splits=['val'])
-    assert report.needs_a_hand and report.found['images not found']
+    assert report.needs_attention and report.found['images not found']
     assert not report.found['keyframe missing or unreadable']
     for given in (moved, moved / 'images'):
-        assert not prepare(18, src, out, images=given, splits=['val']).needs_a_hand
+        assert not prepare(18, src, out, images=given, splits=['val']).needs_attention
     link = out / 'images/val/000000_mpii_test'
     assert link.resolve() == (moved / 'images/val/000000_mpii_test').resolve()
     link.unlink()
     link.mkdir()
-    with pytest.raises(ValueError, match='exists and is no link'):
+    with pytest.raises(ValueError, match='exists and is not a link'):
         prepare(18, src, out, images=moved, splits=['val'])
 
 
@@ -518,7 +518,7 @@ def test_wrong_folders_are_one_line(tmp_path):
     """The user mends these: no traceback."""
     write_posetrack18(tmp_path / 'src', make_truth(videos=1))
     for arguments, message in (
-        (['--src', 'nowhere', '--out', 'out'], '--src nowhere is no folder'),
+        (['--src', 'nowhere', '--out', 'out'], '--src nowhere is not a folder'),
         (['--src', str(tmp_path / 'src'), '--out', 'out'], 'split "train"'),
         (['--src', str(tmp_path / 'src'), '--out', str(tmp_path / 'src/out')], 'lies in --src'),
     ):

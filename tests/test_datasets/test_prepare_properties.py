@@ -50,7 +50,7 @@ def test_what_is_written_can_be_trained_and_evaluated_on(download, tmp_path_fact
     report = prepare(year, root, out, splits=['val'], skip_broken=data.draw(st.booleans()))
     written = out / f'annotations/posetrack{year}_val.json'
     if not written.exists():
-        assert report.needs_a_hand
+        assert report.needs_attention
         return
     kind = PoseTrack17ClipDataset if year == 17 else PoseTrack18ClipDataset
     try:

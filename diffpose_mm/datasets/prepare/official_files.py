@@ -63,7 +63,7 @@ def read_video(file: Path, year: int, first_id: int, report: Report) -> Video:
         report: receives what is wrong with single persons, joints and regions.
 
     Returns:
-        Video: with unique keypoint order, and only sound ignore regions, joints and persons.
+        Video: in PoseTrack18's keypoint order, with valid ignore regions, joints and persons only.
 
     Raises:
         BrokenFileError: The file cannot be read or is not of the year's form.
@@ -216,7 +216,7 @@ def _person_of_rect(rect: dict, field: str, where: str, report: Report) -> dict:
     keypoints = [0] * (3 * len(KEYPOINTS))
     for joint, (x, y) in points.items():
         place_of = 3 * _PLACE_OF_JOINT[joint]
-        # Annotated is annotated: what is hidden is told apart by a flag.
+        # Hidden joints are annotated as well; a flag marks them.
         keypoints[place_of:place_of + 3] = [x, y, 1]
     person = _with_keypoints(person, keypoints)
     if any(occluded):
@@ -239,10 +239,10 @@ def _with_keypoints(person: dict, keypoints: list) -> dict:
 
 
 def _sound_regions(xs: Any, ys: Any, where: str, report: Report) -> tuple[list, list]:
-    """Ignore regions without those that are no polygons."""
+    """The ignore regions that are polygons."""
     if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys):
         report.add('ignore region malformed', f'{where}: ignore_regions_x and ignore_regions_y are '
-                   'no two lists of one length')
+                   'not two lists of equal length')
         return [], []
     kept: tuple[list, list] = [], []
     for number, (x, y) in enumerate(zip(xs, ys)):
@@ -274,8 +274,8 @@ def _one(value: Any) -> Any:
 def _is(value: Any, kind: type, field: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         found = 'is missing' if value is None else f'is {str(value)[:60]!r}'
-        words = {list: 'a list', dict: 'an object', int: 'an integer', str: 'a text'}
-        raise BrokenFileError(f'{field} {found}, but has to be {words[kind]}')
+        words = {list: 'a list', dict: 'an object', int: 'an integer', str: 'a string'}
+        raise BrokenFileError(f'{field} {found}, but must be {words[kind]}')
     return value
 
 
@@ -283,7 +283,7 @@ def _frame_path(value: Any, field: str) -> str:
     """A relative path with a folder, which is the video's."""
     path = PurePosixPath(_is(value, str, field))
     if path.is_absolute() or '..' in path.parts or len(path.parts) < 2 or '\0' in value:
-        raise BrokenFileError(f'{field} is {value!r}, but has to be a path like '
+        raise BrokenFileError(f'{field} is {value!r}, but must be a path like '
                               'images/val/000342_mpii_test/000000.jpg')
     return str(path)
 
@@ -300,7 +300,7 @@ def _number(value: Any, field: str) -> float:
     if isinstance(value, str) and value.lower() in ('nan', 'inf', '-inf'):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
-        raise BrokenFileError(f'{field} is {str(value)[:60]!r}, but has to be a number')
+        raise BrokenFileError(f'{field} is {str(value)[:60]!r}, but must be a number')
     if isinstance(value, int) and abs(value) > 2**53:
         raise BrokenFileError(f'{field} is {str(value)[:60]}, which is too large for a coordinate')
     return value.item() if isinstance(value, np.number) else value
@@ -309,5 +309,5 @@ def _number(value: Any, field: str) -> float:
 def _integer(value: Any, field: str) -> int:
     number = _number(value, field)
     if not math.isfinite(number) or number != int(number):
-        raise BrokenFileError(f'{field} is {number}, but has to be an integer')
+        raise BrokenFileError(f'{field} is {number}, but must be an integer')
     return int(number)

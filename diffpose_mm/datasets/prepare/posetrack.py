@@ -80,7 +80,7 @@ def prepare(year: int, src: str | Path, out: str | Path, images: str | Path | No
     """
     src, out = Path(src), Path(out)
     if not src.is_dir():
-        raise FileNotFoundError(f'--src {src} is no folder')
+        raise FileNotFoundError(f'--src {src} is not a folder')
     if out.resolve().is_relative_to(src.resolve()):
         raise ValueError(f'--out {out} lies in --src {src}, which is left as it is: choose another '
                          'folder; images are linked there, not copied')
@@ -240,8 +240,8 @@ def _link(link: Path, target: Path) -> None:
             return
         link.unlink()
     elif link.exists():
-        raise ValueError(f'{link} exists and is no link: remove it, or leave the images alone with '
-                         '--no-links')
+        raise ValueError(f'{link} exists and is not a link: remove it, or leave the images alone '
+                         'with --no-links')
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(target)
 

@@ -9,12 +9,12 @@ FINDINGS = {
         True, 'its split is not written; download it again, or leave such videos out with '
         '--skip-broken'),
     'images not found': (
-        True, 'nothing could be said about images, and no boxes and joints were held against '
-        'them; tell where they are with --images'),
+        True, 'the images were not checked, nor boxes and joints against their size; say where '
+        'they are with --images'),
     'keyframe missing or unreadable': (
         True, 'a labelled frame: testing stops at it, training skips its persons'),
     'image of another size': (
-        True, 'the annotations give another size than the image has, so they do not fit it'),
+        True, 'its size differs from that in the annotations, so they do not fit it'),
     'frame name without a number': (
         True, 'neighbours are found by number; without --no-links such frames get numbered links'),
     'ignore region malformed': (
@@ -22,24 +22,24 @@ FINDINGS = {
     'annotation of an unlisted image': (True, 'left out'),
     'joint not finite': (True, 'left out'),
     'unknown joint': (True, 'left out'),
-    'neighbour missing or unreadable': (False, 'the nearest good frame stands in for it'),
+    'neighbour missing or unreadable': (False, 'the nearest readable frame replaces it'),
     'frame count': (
         False, 'the length of the video, the frames that the file lists and the images on disk '
         'differ'),
     'frame numbers jump': (
-        False, 'neighbours are taken by number; the nearest frame that exists stands in'),
+        False, 'neighbours are taken by number; the nearest existing frame replaces a missing one'),
     'video without a labelled frame': (False, 'gives no samples'),
     'duplicate annotation id': (False, 'the later one got a new id'),
-    'duplicate track id': (False, 'two persons of a frame; matters to tracking only'),
+    'duplicate track id': (False, 'two persons in a frame; matters for tracking only'),
     'joint twice': (False, 'the first one counts, as in the official evaluation'),
     'person on an unlabelled frame': (False, 'no sample for training and testing'),
     'person without keypoints': (False, 'no sample; the frame still counts as annotated'),
     'person without a head box': (False, 'counts as ground truth that no prediction can match'),
-    'box without area': (False, 'no sample where boxes are the annotated ones'),
-    'box outside the image': (False, 'wholly: no sample where boxes are the annotated ones'),
+    'box without area': (False, 'no sample where the annotated boxes are used'),
+    'box outside the image': (False, 'entirely; no sample where the annotated boxes are used'),
     'joint outside the image': (False, 'kept as it is'),
 }
-"""Kind of finding -> (whether it needs a hand, what it means). Order of the report."""
+"""Kind of finding -> (whether it needs attention, what it means). Order of the report."""
 
 
 class Report:
@@ -67,18 +67,18 @@ class Report:
             facts[name] = facts.get(name, 0) + number
 
     @property
-    def needs_a_hand(self) -> bool:
+    def needs_attention(self) -> bool:
         """Whether something was found that should not stay as it is."""
         return any(places and FINDINGS[kind][0] for kind, places in self.found.items())
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for a json file."""
         return dict(
-            needs_a_hand=self.needs_a_hand,
+            needs_attention=self.needs_attention,
             facts=self.facts,
             written=self.written,
             findings={
-                kind: dict(needs_a_hand=FINDINGS[kind][0], meaning=FINDINGS[kind][1],
+                kind: dict(needs_attention=FINDINGS[kind][0], meaning=FINDINGS[kind][1],
                            count=len(places), places=places)
                 for kind, places in self.found.items() if places
             })
@@ -94,7 +94,7 @@ class Report:
             numbers = ', '.join(f'{number} {name.replace("_", " ")}'
                                 for name, number in facts.items() if number)
             lines.append(f'{split}: {numbers or "nothing"}')
-        for hand, title in ((True, 'needs a hand'), (False, 'good to know')):
+        for hand, title in ((True, 'needs attention'), (False, 'good to know')):
             kinds = [k for k, places in self.found.items() if places and FINDINGS[k][0] == hand]
             if kinds:
                 lines.append(f'{title}:')
