@@ -506,6 +506,17 @@ def test_links_go_where_the_images_are_and_replace_nothing(tmp_path):
         prepare(18, src, out, images=moved, splits=['val'])
 
 
+def test_a_link_to_a_picture_that_is_gone_is_a_missing_picture(tmp_path):
+    """Broken if one dangling link ends the work on all videos."""
+    write_posetrack18(tmp_path / 'src', make_truth(videos=1))
+    frame = tmp_path / 'src/images/val/000000_mpii_test/000003.jpg'
+    frame.unlink()
+    frame.symlink_to('nowhere.jpg')
+    report = prepare(18, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    (place,) = report.found['keyframe missing or unreadable']
+    assert '000003.jpg is missing' in place
+
+
 @pytest.mark.parametrize('inner', ['.', 'posetrack_data', 'posetrack_data/annotations'])
 def test_a_download_is_found_from_any_of_its_folders(inner, tmp_path):
     """Archives are unpacked in different places; each of them is a fair --src."""

@@ -22,7 +22,6 @@ from .report import Report
 
 # Folders that hold train/ and val/ with one annotation file a video, relative to a download.
 _ANNOTATIONS = ('posetrack_data/annotations', 'annotations', 'posetrack_data', '.')
-_FIRST_FRAME = {17: 1, 18: 0, 21: 0}
 _FRAME = re.compile(r'(?P<number>\d+).*\.[^.]+')
 _PLAIN_FRAME = re.compile(r'\d{6}(\d\d)?\.[^.]+')
 
@@ -152,7 +151,8 @@ class _Folders:
             if self.root is not None and (self.root / folder).is_dir():
                 with os.scandir(self.root / folder) as entries:
                     found = {e.name: e.stat().st_size for e in entries
-                             if e.name.lower().endswith(('.jpg', '.jpeg', '.png'))}
+                             if e.is_file()  # no link to a file that is gone
+                             and e.name.lower().endswith(('.jpg', '.jpeg', '.png'))}
             self._frames[folder] = dict(sorted(found.items()))
         return self._frames[folder]
 
@@ -179,10 +179,7 @@ class _Folders:
 def _place_frames(video: Video, year: int, folders: _Folders, out: Path | None,
                   report: Report) -> None:
     """Give PoseTrack17 its frame range and numbered names; link the folders into ``out``."""
-    by_folder: dict[str, list[dict]] = {}
-    for image in video.images:
-        by_folder.setdefault(os.path.dirname(image['file_name']), []).append(image)
-    for folder, images in by_folder.items():
+    for folder, images in _by_folder(video).items():
         listed = [os.path.basename(image['file_name']) for image in images]
         on_disk = folders.frames(folder)
         # Listed first: where two pictures have one number, that is the one annotated.
@@ -207,6 +204,13 @@ def _place_frames(video: Video, year: int, folders: _Folders, out: Path | None,
                 folders.original[image['file_name']] = image['original_file_name']
             elif numbers[name] is None or not re.search(r'\d\.[^.]+$', name):
                 report.add('frame name without a number', f'{video.name}: {image["file_name"]}')
+
+
+def _by_folder(video: Video) -> dict[str, list[dict]]:
+    by_folder: dict[str, list[dict]] = {}
+    for image in video.images:
+        by_folder.setdefault(os.path.dirname(image['file_name']), []).append(image)
+    return by_folder
 
 
 def _number_of(name: str) -> int | None:
@@ -280,10 +284,7 @@ def _check_video(video: Video, split: str, folders: _Folders, report: Report) ->
 
 def _check_range(video: Video, folders: _Folders, report: Report) -> None:
     """Lengths of the video and jumps of the numbers, folder by folder."""
-    by_folder: dict[str, list[dict]] = {}
-    for image in video.images:
-        by_folder.setdefault(os.path.dirname(image['file_name']), []).append(image)
-    for folder, images in by_folder.items():
+    for folder, images in _by_folder(video).items():
         told = {image['nframes'] for image in images}
         on_disk = len(folders.frames(folder))
         lengths = told | {len(images)} | ({on_disk} if on_disk else set())
