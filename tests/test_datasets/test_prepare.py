@@ -367,6 +367,25 @@ def test_hidden_joints_of_posetrack17_are_annotated_and_flagged(tmp_path):
     assert 'occluded' not in second
 
 
+def test_hidden_joints_of_posetrack21_are_annotated_and_flagged(tmp_path):
+    """Its evaluation asks for coordinates, not for visibility: such joints have to be learnt."""
+    file = write_posetrack18(tmp_path / 'src', make_truth(videos=1), year=21)[0]
+
+    def change(content):
+        nose = content['categories'][0]['keypoints'].index('nose')
+        content['annotations'][0]['keypoints'][3 * nose + 2] = 0
+
+    edit(file, change)
+    prepare(21, tmp_path / 'src', tmp_path / 'out', splits=['val'])
+    first, second = load(tmp_path / 'out', 21)['annotations'][:2]
+    assert first['keypoints'][2] == 1 and first['occluded'] == [1] + 16 * [0]
+    assert 'occluded' not in second
+    dataset = PoseTrack18ClipDataset(
+        ann_file='annotations/posetrack21_val.json', data_root=str(tmp_path / 'out')
+    )
+    assert dataset.get_data_info(0)['keypoints_visible'][0, 0] == 1
+
+
 def test_boxes_alone_on_unlabelled_frames_of_posetrack21_do_not_count(tmp_path):
     """PoseTrack21 evaluates labelled frames only; a box would make the frame count here."""
     file = write_posetrack18(tmp_path / 'src', make_truth(videos=1), year=21)[0]

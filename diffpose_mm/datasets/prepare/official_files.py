@@ -147,9 +147,13 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
             # as soon as it has a person.
             report.add('person on an unlabelled frame', place)
             continue
-        keypoints = [v for i in source
-                     for v in (values[3 * i:3 * i + 3] if values and i >= 0 else (0, 0, 0))]
-        annotations.append(_with_keypoints(person, keypoints))
+        keypoints, occluded = [], []
+        for i in source:
+            x, y, visible = values[3 * i:3 * i + 3] if values and i >= 0 else (0, 0, 0)
+            # The evaluations of all three years count what has coordinates as annotated.
+            occluded.append(int(not visible and bool(x or y)))
+            keypoints += [x, y, visible or occluded[-1]]
+        annotations.append(_with_keypoints(person, keypoints, occluded))
     return Video(file.stem, images, annotations)
 
 
@@ -218,9 +222,7 @@ def _person_of_rect(rect: dict, field: str, where: str, report: Report) -> dict:
         place_of = 3 * _PLACE_OF_JOINT[joint]
         # Hidden joints are annotated as well; a flag marks them.
         keypoints[place_of:place_of + 3] = [x, y, 1]
-    person = _with_keypoints(person, keypoints)
-    if any(occluded):
-        person['occluded'] = occluded
+    person = _with_keypoints(person, keypoints, occluded)
     if points:
         low, high = np.min(list(points.values()), 0), np.max(list(points.values()), 0)
         margin = _BOX_MARGIN * (high - low)
@@ -233,9 +235,10 @@ def _person_of_rect(rect: dict, field: str, where: str, report: Report) -> dict:
     return person
 
 
-def _with_keypoints(person: dict, keypoints: list) -> dict:
+def _with_keypoints(person: dict, keypoints: list, occluded: list[int]) -> dict:
     annotated = sum(any(keypoints[i:i + 3]) for i in range(0, len(keypoints), 3))
-    return {**person, 'keypoints': keypoints, 'num_keypoints': annotated}
+    person = {**person, 'keypoints': keypoints, 'num_keypoints': annotated}
+    return {**person, 'occluded': occluded} if any(occluded) else person
 
 
 def _sound_regions(xs: Any, ys: Any, where: str, report: Report) -> tuple[list, list]:
