@@ -1,7 +1,6 @@
 """The S x N table: its numbers are those of single tests, and an interruption costs nothing."""
 
 import json
-from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -95,6 +94,8 @@ def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, 
             yield records
 
     monkeypatch.setattr(tool.Pass, 'predict', interrupted)
+    for draw in 'step_curves', 'reliability_plot', 'hypothesis_sheet':
+        monkeypatch.setattr(tool, draw, lambda *_: None)
     with pytest.raises(SystemExit) as stopped:
         run(trained, tiny_posetrack, tmp_path, *options)
     assert stopped.value.code == 130 and calls == [5, 5]
@@ -112,16 +113,21 @@ def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, 
 
 def test_predictions_of_other_weights_are_not_taken(trained, tiny_posetrack, tmp_path, monkeypatch):
     """Broken if a second checkpoint in the same folder were given the first one's numbers."""
-    options = '--steps', '1', '--hypotheses', '1'
-    monkeypatch.setattr(tool, 'shutil', SimpleNamespace(rmtree=lambda folder: None))
-    run(trained, tiny_posetrack, tmp_path, *options)
+    def interrupted(records, *_):
+        next(iter(records))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool, 'measure', interrupted)
     checkpoint = torch.load(trained / 'epoch_1.pth', weights_only=True)
     for value in checkpoint['state_dict'].values():
         value *= 2
     (tmp_path / 'other').mkdir()
     torch.save(checkpoint, tmp_path / 'other' / 'epoch_1.pth')
-    run(tmp_path / 'other', tiny_posetrack, tmp_path, *options)
-    assert len(list(tmp_path.glob('predictions-*'))) == 2
+    options = '--steps', '1', '--hypotheses', '1', '--batch-size', '1'
+    for folder in trained, tmp_path / 'other':
+        with pytest.raises(SystemExit):
+            run(folder, tiny_posetrack, tmp_path, *options)
+    assert len(list(tmp_path.glob('predictions-*/*.pth'))) == 2
 
 
 @pytest.mark.parametrize(
