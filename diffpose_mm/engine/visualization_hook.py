@@ -34,7 +34,9 @@ class ClipVisualizationHook(PoseVisualizationHook):
         parts = all_gather_object([sample.cpu() for sample in outputs])
         if not is_main_process():
             return
-        self._visualizer.set_dataset_meta(runner.test_evaluator.dataset_meta)
+        # mmpose's hook takes the visualizer that was made last, of whatever model.
+        visualizer = runner.visualizer
+        visualizer.set_dataset_meta(runner.test_evaluator.dataset_meta)
         for sample in itertools.chain(*parts):
             self._test_index += 1
             path = Path(sample.img_path)
@@ -45,7 +47,7 @@ class ClipVisualizationHook(PoseVisualizationHook):
                 folder.mkdir(parents=True, exist_ok=True)
                 out_file = str(folder / name)
             image = get(sample.img_path, backend_args=self.backend_args)
-            self._visualizer.add_datasample(
+            visualizer.add_datasample(
                 name if self.show else 'test_img',
                 mmcv.imfrombytes(image, channel_order='rgb'),
                 data_sample=merge_data_samples([sample]),

@@ -4,12 +4,15 @@ import pytest
 from tools_helpers import CONFIG, arguments
 
 from diffpose_mm.tools import train
+from diffpose_mm.visualization import ClipPoseVisualizer
 
 
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory, tiny_posetrack):
     """Work directory of one epoch of training; not to be written to."""
     work_dir = tmp_path_factory.mktemp('trained')
+    # mmengine keeps visualizers by name for the life of a process, with their folders.
+    ClipPoseVisualizer._instance_dict.clear()
     options = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
     train.main(arguments(CONFIG, data_root=tiny_posetrack, work_dir=work_dir, options=options))
     return work_dir
