@@ -313,3 +313,16 @@ def test_a_single_picture_becomes_a_clip_of_itself(video):
         assert len(results['img']) == 3 and results['keyframe_index'] == 1
         assert results['clip_replicated'] == [True, False, True]
         np.testing.assert_array_equal(results['img'][2], read(video[0]))
+
+
+def test_a_jpeg_that_claims_more_pixels_than_can_be_decoded_is_broken(video):
+    """Broken if such a header, at which cv2 raises, ended the training."""
+    with open(video[1], 'rb') as file:
+        data = bytearray(file.read())
+    size = data.find(b'\xff\xc0') + 5
+    data[size : size + 4] = b'\xff\xdc\xff\xdc'
+    with open(video[1], 'wb') as file:
+        file.write(data)
+    results = LoadClip()(clip(video))
+    assert [fault[:2] for fault in results['clip_faults']] == [('broken', video[1])]
+    assert LoadClip().check_files(video)[0][:2] == ('broken', video[1])

@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -317,7 +318,6 @@ class LoadClip(BaseTransform):
             list[Fault]: Of the files that cannot be used, in the order of ``paths``.
         """
 
-
         def fault(path: str) -> Fault | None:
             read = self._read(path)
             return read if isinstance(read, tuple) else None
@@ -352,7 +352,11 @@ class LoadClip(BaseTransform):
             return 'empty', path, 'is empty'
         reason = damage_of(data)
         if reason is None:
-            frame = mmcv.imfrombytes(data, flag='color', backend=self.imdecode_backend)
+            try:
+                frame = mmcv.imfrombytes(data, flag='color', backend=self.imdecode_backend)
+            except (cv2.error, OSError, ValueError):
+                # cv2 raises at sizes beyond its limit, Pillow at whatever it cannot read.
+                frame = None
             if frame is not None:
                 return frame
             reason = 'is not an image that can be decoded'
