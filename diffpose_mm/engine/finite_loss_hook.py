@@ -27,6 +27,9 @@ class FiniteLossHook(Hook):
     checkpoint with such weights, from a gradient that was no number, is not written.
     """
 
+    # After EMAHook, which adds the averaged weights to a checkpoint.
+    priority = 'LOW'
+
     def before_train(self, runner: Runner) -> None:
         """Watch what the model returns."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -52,9 +52,14 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         # mmengine's gives numpy the same seed in every epoch; PyTorch's own seeds do not.
         if getattr(self.dataloader.worker_init_fn, 'func', None) is worker_init_fn:
             self.dataloader.worker_init_fn = ignore_interrupts
+        self._built_with = self.runner.seed
 
     def run(self) -> torch.nn.Module:
         """Train, from where the checkpoint ends if one was resumed."""
+        # A checkpoint brings its seed along, after the sampler was given that of this process.
+        sampler = self.dataloader.sampler
+        if getattr(sampler, 'seed', None) == self._built_with:
+            sampler.seed = self.runner.seed
         self.runner.call_hook('before_train')
         if self._epoch > 0:
             self._validate_if_due()

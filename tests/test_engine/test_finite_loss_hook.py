@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
+from mmengine.runner import get_priority
 from mmengine.structures import BaseDataElement
 
 from diffpose_mm.engine import FiniteLossHook, NonFiniteError
@@ -72,3 +74,8 @@ def test_weights_that_are_no_numbers_are_not_saved(run):
     bad = dict(good, ema_state_dict=dict(b=torch.tensor([1.0, float('inf')])))
     with pytest.raises(NonFiniteError, match='weights b are not finite'):
         run.hook.before_save_checkpoint(run.runner, bad)
+
+
+def test_averaged_weights_are_there_when_a_checkpoint_is_looked_at():
+    """Broken if the hook came before the one that adds them."""
+    assert get_priority(FiniteLossHook.priority) > get_priority(EMAHook.priority)

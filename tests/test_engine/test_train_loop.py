@@ -120,3 +120,13 @@ def test_a_validation_that_was_killed_is_made_up_for():
         with pytest.raises(KilledError):
             runner.loop.run()
         assert seen.get('val', []) == [2] * times
+
+
+def test_samples_come_in_the_order_of_a_resumed_seed():
+    """Broken if a run without a seed of its own, resumed amid an epoch, skips other samples."""
+    for given, expected in ((3, 11), (7, 7)):
+        runner = SmallRunner({}, 0, {})
+        runner.loop.dataloader.sampler.seed = given
+        runner.seed = 11
+        runner.loop.run()
+        assert runner.loop.dataloader.sampler.seed == expected
