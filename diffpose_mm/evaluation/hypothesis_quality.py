@@ -13,15 +13,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from ..codecs import consensus
-
-
-def oks(
-    poses: np.ndarray, true: np.ndarray, known: np.ndarray, area: float, sigmas: np.ndarray
-) -> np.ndarray:
-    """Object keypoint similarity of poses (..., K, 2) with the true one (K, 2), over ``known``."""
-    squares = ((poses - true) ** 2).sum(-1)[..., known]
-    return np.exp(-squares / (2 * area * (2 * sigmas[known]) ** 2 + 1e-12)).mean(-1)
+from ..codecs.consensus import consensus, oks
 
 
 def paired_errors(
@@ -62,7 +54,7 @@ def paired_errors(
 
 
 def root_mean_square(values: np.ndarray) -> float:
-    """Of any number of values."""
+    """Root of the mean of the squares."""
     return float(np.sqrt((values**2).mean()))
 
 
@@ -186,7 +178,7 @@ class HypothesisQuality(BaseMetric):
             return result
 
         right = (np.linalg.norm(hypotheses - true, axis=-1) < self.pck_thr * size)[:, known].mean(1)
-        similar = oks(hypotheses, true, known, area, sigmas)
+        similar = oks(hypotheses[:, known], true[known], area, sigmas[known])
         for n in self.numbers:
             if n <= len(hypotheses):
                 best = int(similar[:n].argmax())

@@ -3,8 +3,10 @@
 import math
 
 import numpy as np
+from mmpose.evaluation.functional.nms import oks_iou
 
 from diffpose_mm.codecs import consensus, expected_oks
+from diffpose_mm.codecs.consensus import oks
 
 SIGMAS = np.array([0.03, 0.05, 0.05, 0.09])
 POSE = np.array([[50.0, 10], [20, 50], [80, 50], [50, 90]])
@@ -22,6 +24,16 @@ def looped(hypotheses, area):
                     total += math.exp(-distance / (2 * area * (2 * sigma) ** 2)) / len(SIGMAS)
         values.append(total / (len(hypotheses) - 1))
     return values
+
+
+def test_oks_is_that_of_mmpose():
+    """Broken if best-of-N OKS were another measure than that of mmpose's NMS."""
+    poses = POSE + np.random.default_rng(0).normal(0, 8, (6, 4, 2))
+    area = 5000.0
+    flat = np.concatenate([poses, np.ones((6, 4, 1))], axis=-1).reshape(6, -1)
+    true = np.concatenate([POSE, np.ones((4, 1))], axis=-1).ravel()
+    expected = oks_iou(true, flat, area, np.full(6, area), sigmas=SIGMAS)
+    np.testing.assert_allclose(oks(poses, POSE, area, SIGMAS), expected, rtol=1e-6)
 
 
 def test_expected_oks_is_the_mean_over_the_others():
