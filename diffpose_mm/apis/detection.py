@@ -54,7 +54,7 @@ def detect_frames(
         frames: Image id and path of every frame.
         detect: Persons of each of a list of frames, HxWx3 BGR.
         path: The JSON file to write.
-        run: What the result depends on; parts of another run are not gone on with.
+        run: What the result depends on; parts of another run are refused.
         batch_size: Frames that are detected together.
         shard: Number of this process, from 0, and how many there are.
         resume: Go on with what is there.
@@ -66,12 +66,12 @@ def detect_frames(
         All detections, or None where other processes are still at work.
 
     Raises:
-        FileExistsError: There is a file, or a part, that ``resume`` would go on with.
+        FileExistsError: There is a file, or a part, that ``resume`` would continue.
         ValueError: Unreadable frames, nothing to detect on, or parts of another run.
         OSError: Nothing can be written.
     """
     if not frames:
-        raise ValueError('there is no frame to detect persons on')
+        raise ValueError('there are no frames to detect persons on')
     index, count = shard
     digest = hashlib.sha256(json.dumps([image_id for image_id, _ in frames]).encode()).hexdigest()
     run = dict(run, batch_size=batch_size, frames=len(frames), image_ids=digest[:16])
@@ -92,7 +92,7 @@ def detect_frames(
     own = f'{path}.{index + 1}-of-{count}.jsonl'
     if osp.exists(own) and not resume:
         raise FileExistsError(
-            f'{own} is left of a run that was interrupted; --resume goes on with it, or remove it'
+            f'{own} is left over from an interrupted run: continue it with --resume, or remove it'
         )
     prepare_folder(osp.dirname(path))
     # Also without resume, so that parts of another run are an error now and not at the end.

@@ -104,7 +104,7 @@ class PredictionLog:
 
     Args:
         path: The JSON file to end up with; the lines stand beside it in ``.jsonl``.
-        run: What identifies the run: a log of another run is not gone on with.
+        run: What identifies the run: a log of another run is refused.
         resume: Go on with the lines that are there. Defaults to False.
 
     Raises:

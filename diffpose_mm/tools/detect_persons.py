@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict] | None:
         with one_line_errors(args.traceback):
             return run(args)
     except KeyboardInterrupt:
-        print('interrupted: the same command with --resume goes on', file=sys.stderr)
+        print('interrupted; the same command with --resume continues it', file=sys.stderr)
         raise SystemExit(130) from None
 
 

@@ -58,7 +58,7 @@ what is written:
   OUT/reliability.png   error against spread for the largest N: are unsure joints the wrong ones?
   OUT/people.png        people from sure to unsure with their hypotheses, largest S and N
   OUT/hypotheses.json   all numbers, and how they were made
-  OUT/predictions-*/    while it runs; the same command goes on after an interruption
+  OUT/predictions-*/    while it runs; the same command continues after an interruption
 
 how to read it:
   AP, AP occl.  average precision of all joints and of occluded ones (where annotations tell them);
@@ -357,7 +357,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
         try:
             return run(args)
         except KeyboardInterrupt:
-            print('\ninterrupted: the same command goes on', file=sys.stderr)
+            print('\ninterrupted; the same command continues it', file=sys.stderr)
             raise SystemExit(130) from None
 
 

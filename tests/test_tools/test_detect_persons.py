@@ -134,7 +134,7 @@ def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
         return brightness_as_boxes(self, frames)
 
     monkeypatch.setattr(PersonDetector, '__call__', stub)
-    with pytest.raises(SystemExit, match='1-of-1.jsonl is left of a run.*--resume'):
+    with pytest.raises(SystemExit, match='1-of-1.jsonl is left over from an.*--resume'):
         detect(tiny_posetrack, out)
     with pytest.raises(SystemExit, match='of another run: its bbox_thr is 0.05, not 0.5'):
         detect(tiny_posetrack, out, '--resume', '--bbox-thr', 0.5)
