@@ -129,6 +129,21 @@ def test_unknown_ids_are_in_the_summary(write_posetrack):
         )
 
 
+def test_a_track_id_of_null_is_none(write_posetrack):
+    """Broken if a metric, which counts with numbers, met the null that some files have."""
+    root = write_posetrack(num_videos=1, nframes=3)
+    content = json.loads((root / ANN).read_text())
+    for annotation in content['annotations']:
+        annotation['track_id'] = None
+    (root / ANN).write_text(json.dumps(content))
+    (root / 'boxes.json').write_text(det(track_id=None, bbox=[1, 2, 30, 40]))
+    for bbox_file in None, 'boxes.json':
+        data = PoseTrack18ClipDataset(
+            ann_file=ANN, bbox_file=bbox_file, data_root=str(root), test_mode=True
+        )
+        assert {data.get_data_info(i)['track_id'] for i in range(len(data))} == {-1}
+
+
 def det(**fields):
     content = dict(image_id=10_000_000, category_id=1, bbox=[1, 2, 3, 4], score=0.5)
     return json.dumps([content, {**content, **fields}])
@@ -146,6 +161,7 @@ def det(**fields):
         ('a.json', det(bbox=[1, 2, 3]), r'detection 1: bbox is \[1, 2, 3\]'),
         ('a.json', det(bbox=[1, 2, 3, None]), 'detection 1: bbox is None, not a number'),
         ('a.json', det(bbox=[1, 2, 3, float('nan')]), 'detection 1: bbox is nan'),
+        ('a.json', det(track_id='7a'), "detection 1: track_id is '7a', not a whole number"),
         ('a.json', det(score='high'), "detection 1: score is 'high', not a number"),
         ('a.txt', '1,-1,1,2,3,4,1\n1 -1 1 2 3 4 1\n', 'a.txt, line 2 has 1 values.*6 to 10'),
         ('a.txt', '1,-1,1,2,3,4,1\n\n1,-1,1,2,three,4,1\n', "line 3: width is 'three'"),

@@ -111,12 +111,15 @@ def _parse_json(path: str, text: str, images: Mapping) -> Iterator[Detection]:
             raise ValueError(f'{where}: {id_field} is {image_id!r}, not a number or name')
         if not isinstance(bbox, list) or len(bbox) < 4:
             raise ValueError(f'{where}: bbox is {bbox!r}, not x, y, width, height')
+        track_id = -1 if det.get('track_id') is None else det['track_id']
+        if not isinstance(track_id, int):
+            raise ValueError(f'{where}: track_id is {track_id!r}, not a whole number')
         yield Detection(
             ids_by_name.get(image_id, image_id) if id_field == 'image_name' else image_id,
             tuple(_number(value, f'{where}: bbox') for value in bbox[:4]),
             _number(det['score'], f'{where}: score'),
             det['category_id'],
-            det.get('track_id', -1),
+            track_id,
         )
 
 

@@ -356,7 +356,7 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
         if not self.test_mode:
             # Only metrics use it, and it would travel from worker to worker with every sample.
             data_info.pop('raw_ann_info', None)
-        data_info['track_id'] = ann.get('track_id', -1)
+        data_info['track_id'] = -1 if ann.get('track_id') is None else ann['track_id']
         data_info.update(self._frame_info(img))
         return data_info
 
