@@ -91,8 +91,8 @@ def _check_sums(path: str, where: str) -> None:
     with zipfile.ZipFile(path) as archive:
         if archive.testzip():
             raise CheckpointError(
-                f'{where} is damaged: what it holds does not fit its checksums; copy or download '
-                'it again, or take an earlier epoch'
+                f'{where} is damaged: its contents do not match its checksums; copy or download '
+                'it again, or use an earlier epoch'
             )
 
 
@@ -156,7 +156,7 @@ def read_checkpoint(path: str) -> dict:
             ) from error
         raise CheckpointError(
             f'{where} cannot be read: it is cut short, or was not written by torch.save; copy or '
-            'download it again, or take an earlier epoch '
+            'download it again, or use an earlier epoch '
             f'({reason.splitlines()[0].partition(". ")[0]})'
         ) from error
     if not isinstance(checkpoint, dict) or not checkpoint:

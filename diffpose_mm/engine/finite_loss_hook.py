@@ -1,4 +1,4 @@
-"""Stop training at a loss that is no number, before it reaches the weights."""
+"""Stop training at a loss that is NaN or infinite, before it reaches the weights."""
 
 import json
 import os.path as osp
@@ -24,7 +24,7 @@ class FiniteLossHook(Hook):
 
     The loss is looked at before it is scaled and before the optimiser steps, so that the infinite
     gradients of float16, which are skipped, stop nothing and the weights stay as they were. A
-    checkpoint with such weights, from a gradient that was no number, is not written.
+    checkpoint with such weights, from a gradient that was not finite, is not written.
     """
 
     # After EMAHook, which adds the averaged weights to a checkpoint.
@@ -53,7 +53,7 @@ class FiniteLossHook(Hook):
         self._handle.remove()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse weights that are no numbers.
+        """Refuse weights that are NaN or infinite.
 
         Raises:
             NonFiniteError: Naming the first of them.

@@ -210,7 +210,7 @@ def check_clip_length(model: torch.nn.Module, dataset: Dataset) -> None:
         offsets = getattr(dataset, 'frame_offsets', ())
         raise ValueError(
             f'the data set gives clips of {given} frames (frame_offsets={tuple(offsets)}) and the '
-            f'neck merges {merged} (model.neck.num_frames): let them agree'
+            f'neck merges {merged} (model.neck.num_frames): set both to the same number'
         )
 
 

@@ -33,7 +33,7 @@ def broken_keyframes(dataset: Dataset) -> list[Fault]:
     if not loaders or not hasattr(dataset, 'keyframes'):
         return []
     paths = dataset.keyframes()
-    print_log(f'Reading all {len(paths)} keyframes to see that none is broken', 'current')
+    print_log(f'Checking that all {len(paths)} keyframes can be read', 'current')
     mine = loaders[0].check_files(paths[dist.get_rank() :: dist.get_world_size()])
     return sorted(fault for part in dist.all_gather_object(mine) for fault in part)
 
@@ -44,9 +44,10 @@ def _message(runner: Runner, mode: str, faults: list[Fault]) -> str:
     first = '; '.join(f'{path} {reason}' for _, path, reason in faults[:_NAMED])
     more = f'; and {len(faults) - _NAMED} more' if len(faults) > _NAMED else ''
     return (
-        f'{len(faults)} keyframes cannot be read, and a metric without them would be of another '
-        f'data set: {first}{more}. All are named in {where}. Restore the files (or check data_root '
-        'and data_prefix of the data set), or take their images out of its annotation file'
+        f'{len(faults)} keyframes cannot be read, and a metric without them would not be '
+        f'comparable: {first}{more}. All are listed in {where}. Restore the files (or check '
+        'data_root and data_prefix of the data set), or remove their images from its annotation '
+        'file'
     )
 
 

@@ -79,7 +79,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         if done:
-            print_log(f'Reading the {done} batches of this epoch that were trained on', 'current')
+            print_log(f'Skipping {done} batches of this epoch: already trained on', 'current')
         if done < len(self.dataloader):
             for index, batch in enumerate(self.dataloader):
                 if index >= done:

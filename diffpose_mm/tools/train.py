@@ -33,8 +33,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the newest one of the work directory that can be '
-        'read; if it has none, from the beginning',
+        help='resume from this checkpoint, or from the newest readable one in the work directory; '
+        'if there is none, start from the beginning',
     )
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision: float16 on a GPU, bfloat16 on the CPU'

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENE = 48  # frames of the clip
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
     """Parse the command line; what it does not know goes to `infer`."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],

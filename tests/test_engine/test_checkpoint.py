@@ -321,5 +321,5 @@ def test_damage_that_torch_would_load_is_refused(model, tmp_path):
     data[len(data) // 2 : len(data) // 2 + 512] = bytes(512)
     path.write_bytes(data)
     assert torch.load(path, weights_only=True)['state_dict']['weight'].sum() < 10000
-    with pytest.raises(CheckpointError, match='is damaged: what it holds'):
+    with pytest.raises(CheckpointError, match='is damaged: its contents'):
         read_checkpoint(str(path))
