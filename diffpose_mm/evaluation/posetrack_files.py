@@ -86,6 +86,10 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         annotations += content.get('annotations', [])
         names_of += [tuple(content['keypoint_names'])] * len(content.get('annotations', []))
     videos = {name: videos[name] for name in sorted(videos)}
+    if not path.is_dir():
+        # Tracking needs frames in order. The official files have them so, others may not.
+        for images in videos.values():
+            images.sort(key=lambda image: (len(image['file_name']), image['file_name']))
     without_head_box = sum(not a.get('bbox_head') for a in annotations)
     if annotations and without_head_box == len(annotations):
         raise ValueError(f"{path}: no annotation has 'bbox_head', the head box by which distances "

@@ -96,6 +96,16 @@ def test_tracks_of_two_videos_are_apart(tmp_path):
     assert evaluate(path, samples, tracks='boxes')['posetrack/MOTA'] == 100
 
 
+def test_frames_are_taken_in_order(tmp_path):
+    """A switch in the last frame does not count, whatever the place of that frame in the file."""
+    path = write_truth(tmp_path)
+    content = json.loads(path.read_text())
+    content['images'].reverse()
+    path.write_text(json.dumps(content))
+    late = walk(track=lambda person, frame: person ^ (frame == 4))
+    assert evaluate(path, late, tracks='boxes')['posetrack/MOTA'] == 100
+
+
 def test_misses_and_false_positives(tmp_path):
     """A person missed twice, a person who is not there once, of 8 true ones."""
     path = write_truth(tmp_path)
