@@ -76,7 +76,8 @@ def losses():
 def run_two(tmp_path_factory):
     """Runs a tool in two processes; returns for each what it returned and its losses."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload([__name__])
+    # Not this module: the server has no path to it, and would import nothing without a word.
+    context.set_forkserver_preload([train.__name__, test.__name__])
 
     def run(tool, argv):
         with socket.socket() as free:
