@@ -105,7 +105,8 @@ class PredictionLog:
     Args:
         path: The JSON file to end up with; the lines stand beside it in ``.jsonl``.
         run: What identifies the run: a log of another run is refused.
-        resume: Go on with the lines that are there. Defaults to False.
+        resume: Continue with the lines that are there. Defaults to False: they are set aside as
+            ``.jsonl.old``.
 
     Raises:
         ValueError: ``resume`` with the lines of another run.
@@ -121,6 +122,14 @@ class PredictionLog:
             self._reopen(run)
         if resume and osp.exists(self.lines_path):
             self.done = self._recover(run)
+        elif osp.exists(self.lines_path):
+            old = self.lines_path + '.old'
+            os.replace(self.lines_path, old)
+            print_log(
+                f'{self.lines_path} was left by an interrupted run; it is now {old}',
+                logger='current',
+                level=logging.WARNING,
+            )
         self._file = open(self.lines_path, 'a' if self.done else 'w', encoding='utf-8')
         if not self.done:
             self._write(dict(format=FORMAT, run=run))
