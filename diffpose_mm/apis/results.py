@@ -122,7 +122,7 @@ class PredictionLog:
             self._reopen(run)
         if resume and osp.exists(self.lines_path):
             self.done = self._recover(run)
-        elif osp.exists(self.lines_path):
+        elif osp.isfile(self.lines_path):
             old = self.lines_path + '.old'
             os.replace(self.lines_path, old)
             print_log(
