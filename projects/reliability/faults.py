@@ -207,11 +207,14 @@ class Bench:
         found = [f'exit status {status}: see {self.log}'] if status else []
         if last.exists():
             found += differences(read_checkpoint(str(reference)), read_checkpoint(str(last)))
-        best = [sorted(p.name for p in d.glob('best_*')) for d in (reference.parent, work_dir)]
-        if best[0] != best[1] or not last.exists():
+        best = [{p.name for p in d.glob('best_*')} for d in (reference.parent, work_dir)]
+        if not last.exists() or best[0] - best[1]:
             found.append(f'{last.name} {last.exists()}, best checkpoints {best}')
         self.failed |= bool(found)
         told = f'{len(found)} DIFFERENCES: {found[:5]}' if found else 'bit-identical'
+        # A kill between the arrival of a best checkpoint and the removal of the one before.
+        old = sorted(best[1] - best[0])
+        told += f', old files remain: {old}' if old else ''
         return f'resumed: exit status {status}, {last.name} {told}'
 
     def left(self, work_dir: Path) -> str:

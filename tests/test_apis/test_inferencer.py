@@ -669,6 +669,18 @@ def test_a_full_disk_is_told_with_what_is_kept(inferencer, video, tmp_path):
         next(inferencer(video, pred_out_dir=str(tmp_path)))
 
 
+@pytest.mark.parametrize('kwargs', [dict(), dict(mode='causal', streaming=True)])
+def test_consensus_is_one_of_the_hypotheses(inferencer, video, monkeypatch, kwargs):
+    """Broken if test_cfg.aggregate does not reach the head on every way to a pose."""
+    monkeypatch.setitem(inferencer.model.test_cfg, 'aggregate', 'consensus')
+    for result in inferencer(
+        video, bboxes=BOXES, num_hypotheses=3, sampling_steps=2, return_hypotheses=True, **kwargs
+    ):
+        for person in result['predictions'][0]:
+            off = np.abs(np.array(person['hypotheses']) - np.array(person['keypoints']))
+            assert off.max((1, 2)).min() < 1e-3 < off.max()
+
+
 @pytest.mark.parametrize('kwargs', [dict(batch_size=0), dict(mode='live'), dict(resume=True)])
 def test_arguments_out_of_range_are_named(inferencer, video, kwargs):
     with pytest.raises(ValueError, match=next(iter(kwargs))):
