@@ -4,7 +4,7 @@ _base_ = ['mmpose::_base_/default_runtime.py']
 
 custom_imports = dict(imports=['diffpose_mm'], allow_failed_imports=False)
 
-# Resumed to the bit after a kill.
+# Resumes bit-identically after a kill.
 train_cfg = dict(_delete_=True, type='ResumableTrainLoop')
 # Neither gives a number where a keyframe cannot be read.
 val_cfg = dict(type='ClipValLoop')

@@ -118,6 +118,12 @@ def load_config(args: argparse.Namespace) -> Config:
             interval=args.interval,
         )
     merge_cfg_options(cfg, args.cfg_options)
+    loop = cfg.get('train_cfg') or {}
+    if 'type' in loop and not loop.pop('by_epoch', True):
+        raise ValueError(
+            f'train_cfg.by_epoch=False does not go with train_cfg.type={loop.type} of the base '
+            'config: add _delete_=True to train_cfg'
+        )
     return cfg
 
 

@@ -1,8 +1,8 @@
 """Validation and test that give no number where a keyframe cannot be read.
 
 A neighbour can be replaced and is counted. A keyframe cannot: a metric over the others would be one
-of another data set. All of them are read once before anything is computed, so that the last broken
-file is known in the first minute and not after the last batch.
+of another data set. All of them are read once before the test, or the first validation, so that the
+last broken file is not found with the last batch.
 """
 
 import logging

@@ -10,6 +10,7 @@ import json
 import os
 import os.path as osp
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -179,9 +180,9 @@ class Bench:
         """Train to the end; the exit status."""
         return self.start(work_dir, *argv, hook=hook, epochs=epochs).wait()
 
-    def wait_for(self, text: str, training: Training) -> None:
-        """Wait until the training's output has this text."""
-        while text not in self.log.read_text():
+    def wait_for(self, pattern: str, training: Training) -> None:
+        """Wait until the training's output has a match of this pattern."""
+        while not re.search(pattern, self.log.read_text()):
             if training.wait(0.05) is not None:
                 raise SystemExit(f'the training ended too early: see {self.log}')
 
@@ -189,7 +190,7 @@ class Bench:
         """Last checkpoint of an uninterrupted run, its seconds to the first iteration, and all."""
         if self._baseline is None:
             training = self.start(self.out / 'uninterrupted')
-            self.wait_for('Epoch(train)', training)
+            self.wait_for(r'Epoch\(train\)', training)
             startup = seconds = training.seconds()
             while training.wait(0.2) is None:
                 seconds = max(seconds, training.seconds())
@@ -300,7 +301,7 @@ def worker(bench: Bench) -> Iterator[str]:
     """SIGKILL to a data loading process."""
     work_dir = bench.out / 'worker'
     training = bench.start(work_dir)
-    bench.wait_for('Epoch(train) [2][', training)
+    bench.wait_for(r'Epoch\(train\) +\[2\]', training)
     os.kill(training.processes()[-1], signal.SIGKILL)
     yield f'exit status {training.wait()}: {bench.last_words()}'
     yield bench.left(work_dir)
@@ -311,7 +312,7 @@ def interrupt(bench: Bench) -> Iterator[str]:
     """Ctrl-C."""
     work_dir = bench.out / 'interrupt'
     training = bench.start(work_dir)
-    bench.wait_for('Epoch(train) [2][', training)
+    bench.wait_for(r'Epoch\(train\) +\[2\]', training)
     yield f'exit status {training.signal(signal.SIGINT)}: {bench.last_words()}'
     yield bench.left(work_dir)
     yield bench.resumed(work_dir)

@@ -139,3 +139,18 @@ def test_an_option_that_changes_nothing_is_refused(option):
         merge_cfg_options(cfg, {'model.x': 1, option: 3})
     merge_cfg_options(cfg, {'model.x': 1})
     assert cfg.model.x == 1
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_the_usual_form_of_train_cfg_goes_with_the_base(by_epoch, tmp_path):
+    """Broken if a config on top of ours that says by_epoch ends in a traceback of mmengine."""
+    config = tmp_path / 'mine.py'
+    config.write_text(
+        f"train_cfg = dict(type='ResumableTrainLoop', by_epoch={by_epoch}, max_epochs=2)"
+    )
+    if by_epoch:
+        loop = load_config(parse(str(config))).train_cfg
+        assert loop == dict(type='ResumableTrainLoop', max_epochs=2)
+    else:
+        with pytest.raises(ValueError, match='add _delete_=True to train_cfg'):
+            load_config(parse(str(config)))
