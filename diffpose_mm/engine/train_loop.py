@@ -18,7 +18,7 @@ from mmpose.registry import LOOPS
 
 DATA, MODEL = range(2)
 # What the message hub, and with it a checkpoint, says of the place in the training.
-DONE, VALIDATED = 'batches_done', 'validated_epoch'
+DONE, VALIDATED = 'batches_done', 'epoch_validated'
 
 
 def seed_everything(*place: int) -> None:

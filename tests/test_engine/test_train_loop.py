@@ -113,7 +113,7 @@ def test_processes_augment_differently_and_share_the_noise():
 def test_a_validation_that_was_killed_is_made_up_for():
     """Broken if the best checkpoint is missed; or if a validation that is done is done again."""
     seen = {}
-    for hub, times in (({}, 1), (dict(validated_epoch=2), 0)):
+    for hub, times in (({}, 1), (dict(epoch_validated=2), 0)):
         seen.clear()
         runner = SmallRunner(seen, 0, hub, kill_at=2 * BATCHES)
         runner.loop._epoch, runner.loop._iter = 2, 2 * BATCHES
