@@ -24,8 +24,10 @@ def fake_versions(monkeypatch, **changed):
 
 
 @pytest.mark.parametrize('name', requirements.REQUIRED)
-@pytest.mark.parametrize('found, told', [(None, 'not installed'), ('0.1', '0.1 is installed'),
-                                         ('99.0', '99.0 is installed')])
+@pytest.mark.parametrize(
+    'found, told',
+    [(None, 'not installed'), ('0.1', '0.1 is installed'), ('99.0', '99.0 is installed')],
+)
 def test_what_does_not_fit_is_told_with_what_to_install(monkeypatch, name, found, told):
     """Broken if a wrong or missing library were found late, by an error deep inside of it."""
     fake_versions(monkeypatch, **{name: found})

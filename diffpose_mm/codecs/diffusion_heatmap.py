@@ -323,9 +323,7 @@ def _newton_step(blurred: np.ndarray) -> np.ndarray:
     middle = blurred[:, 1, 1]
     floor = np.maximum(LOG_FLOOR * middle, np.finfo(np.float32).tiny)
     log = np.log(np.maximum(blurred, floor[:, None, None]))
-    mid, left, right, up, down = (
-        log[:, y, x] for y, x in ((1, 1), (1, 0), (1, 2), (0, 1), (2, 1))
-    )
+    mid, left, right, up, down = (log[:, y, x] for y, x in ((1, 1), (1, 0), (1, 2), (0, 1), (2, 1)))
     dx, dy = (right - left) / 2, (down - up) / 2
     dxx, dyy = right - 2 * mid + left, down - 2 * mid + up
     dxy = (log[:, 2, 2] - right - down + 2 * mid - left - up + log[:, 0, 0]) / 2

@@ -9,6 +9,13 @@ from .posetrack_protocol import evaluate_poses
 
 __all__ = [
     'DumpSortedResults',
-    'HypothesisQuality', 'PoseTrackAP', 'PoseTrackMOTA', 'evaluate_poses', 'evaluate_tracks',
-    'load_ground_truth', 'load_submission', 'predicted_poses', 'write_submission'
+    'HypothesisQuality',
+    'PoseTrackAP',
+    'PoseTrackMOTA',
+    'evaluate_poses',
+    'evaluate_tracks',
+    'load_ground_truth',
+    'load_submission',
+    'predicted_poses',
+    'write_submission',
 ]

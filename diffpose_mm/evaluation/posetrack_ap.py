@@ -66,23 +66,27 @@ class PoseTrackAP(BaseMetric):
 
     default_prefix = 'posetrack'
 
-    def __init__(self,
-                 ann_file: str | None = None,
-                 score_mode: str = 'bbox_keypoint',
-                 keypoint_score_thr: float = 0.2,
-                 nms_mode: str = 'oks_nms',
-                 nms_thr: float = 0.9,
-                 format_only: bool = False,
-                 outfile_prefix: str | None = None,
-                 box_source: str | None = None,
-                 collect_device: str = 'cpu',
-                 prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        ann_file: str | None = None,
+        score_mode: str = 'bbox_keypoint',
+        keypoint_score_thr: float = 0.2,
+        nms_mode: str = 'oks_nms',
+        nms_thr: float = 0.9,
+        format_only: bool = False,
+        outfile_prefix: str | None = None,
+        box_source: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
         _check('score_mode', score_mode, ('bbox', 'keypoint', 'bbox_keypoint', 'bbox_rle'))
         _check('nms_mode', nms_mode, ('oks_nms', 'soft_oks_nms', 'none'))
         if format_only and outfile_prefix is None:
-            raise ValueError('PoseTrackAP: format_only=True needs outfile_prefix, the path whose '
-                             'folder receives the submission')
+            raise ValueError(
+                'PoseTrackAP: format_only=True needs outfile_prefix, the path whose '
+                'folder receives the submission'
+            )
         self.score_mode = score_mode
         self.keypoint_score_thr = keypoint_score_thr
         self.nms_mode = nms_mode
@@ -100,7 +104,8 @@ class PoseTrackAP(BaseMetric):
             # A dataset leaves the path of its file here under its name, which validation and test
             # set share: it must be read now, right after this dataset was built.
             ann_file = MessageHub.get_current_instance().get_info(
-                f'{dataset_meta.get("dataset_name")}_ann_file', None)
+                f'{dataset_meta.get("dataset_name")}_ann_file', None
+            )
             if ann_file is not None:
                 self._ground_truth = self._load(ann_file)
 
@@ -129,7 +134,8 @@ class PoseTrackAP(BaseMetric):
             if keypoints.shape != (*scores.shape, 2) or scores.ndim != 2:
                 raise ValueError(
                     'PoseTrackAP: keypoints must be (N, K, 2) and keypoint_scores (N, K), but are '
-                    f'{keypoints.shape} and {scores.shape} for {where}')
+                    f'{keypoints.shape} and {scores.shape} for {where}'
+                )
             gt_instances = sample.get('gt_instances') or {}
             number = len(keypoints)
             box_scores = np.ones(number)
@@ -148,7 +154,8 @@ class PoseTrackAP(BaseMetric):
                 keypoints=keypoints,
                 keypoint_scores=scores,
                 bbox_scores=box_scores,
-                areas=areas)
+                areas=areas,
+            )
             for name in ('keypoints', 'keypoint_scores', 'bbox_scores'):
                 if not np.isfinite(result[name]).all():
                     raise ValueError(f'PoseTrackAP: {name} of {where} are not finite')
@@ -172,8 +179,9 @@ class PoseTrackAP(BaseMetric):
                 annotation file.
         """
         if not results:
-            raise ValueError('PoseTrackAP: there are no predictions to evaluate; is the tested '
-                             'dataset empty?')
+            raise ValueError(
+                'PoseTrackAP: there are no predictions to evaluate; is the tested dataset empty?'
+            )
         if self._ground_truth is None:
             raise ValueError('PoseTrackAP: ann_file is not given and the tested dataset tells none')
         ground_truth = self._ground_truth
@@ -189,7 +197,9 @@ class PoseTrackAP(BaseMetric):
         if ground_truth.num_without_head_box:
             print_log(
                 f'{ground_truth.num_without_head_box} annotated persons have no head box: they '
-                'count as ground truth, but no prediction can match them', 'current')
+                'count as ground truth, but no prediction can match them',
+                'current',
+            )
         return self._evaluate(ground_truth, predicted_poses(poses, ground_truth, names))
 
     def _evaluate(self, ground_truth: GroundTruth, predicted: PredictedPoses) -> dict[str, float]:
@@ -212,8 +222,9 @@ class PoseTrackAP(BaseMetric):
         by_id = (self.dataset_meta or {}).get('keypoint_id2name')
         names = [by_id[i] for i in sorted(by_id)] if by_id else list(KEYPOINTS)
         if len(names) != number:
-            raise ValueError(f'PoseTrackAP: predictions have {number} keypoints, the dataset has '
-                             f'{len(names)}')
+            raise ValueError(
+                f'PoseTrackAP: predictions have {number} keypoints, the dataset has {len(names)}'
+            )
         return names
 
     def _select(self, results: list, ground_truth: GroundTruth) -> dict[int, list[dict]]:
@@ -222,8 +233,10 @@ class PoseTrackAP(BaseMetric):
         for result in results:
             img_id = result['img_id']
             if img_id not in ground_truth.frame_of_image:
-                raise ValueError(f'PoseTrackAP: there is a prediction for image id {img_id}, which '
-                                 'ann_file does not have; is it that of the tested dataset?')
+                raise ValueError(
+                    f'PoseTrackAP: there is a prediction for image id {img_id}, which '
+                    'ann_file does not have; is it that of the tested dataset?'
+                )
             key = result['id']
             samples[img_id].setdefault(tuple(key) if isinstance(key, Sequence) else key, result)
 
@@ -232,14 +245,18 @@ class PoseTrackAP(BaseMetric):
         for img_id, by_id in samples.items():
             # Order decides between equal scores: it must not depend on which process was first.
             instances = [
-                self._instance(by_id[key], i) for key in sorted(by_id)
+                self._instance(by_id[key], i)
+                for key in sorted(by_id)
                 for i in range(len(by_id[key]['keypoints']))
             ]
             if self.nms_mode != 'none' and len(instances) > 1:
                 nms = oks_nms if self.nms_mode == 'oks_nms' else soft_oks_nms
                 candidates = [
-                    dict(score=p['score'], area=p['area'],
-                         keypoints=np.column_stack([p['keypoints'], p['keypoint_scores']]))
+                    dict(
+                        score=p['score'],
+                        area=p['area'],
+                        keypoints=np.column_stack([p['keypoints'], p['keypoint_scores']]),
+                    )
                     for p in instances
                 ]
                 instances = [instances[i] for i in nms(candidates, self.nms_thr, sigmas=sigmas)]
@@ -257,12 +274,13 @@ class PoseTrackAP(BaseMetric):
             score = box_score + scores.mean() + scores.max()
         else:
             sure = scores[scores > self.keypoint_score_thr]
-            score = box_score * (sure.mean() if len(sure) else 0.)
+            score = box_score * (sure.mean() if len(sure) else 0.0)
         instance = dict(
             keypoints=result['keypoints'][i],
             keypoint_scores=result['keypoint_scores'][i],
             score=float(score),
-            area=result['areas'][i])
+            area=result['areas'][i],
+        )
         if 'bboxes' in result:
             instance['bbox'] = result['bboxes'][i]
         return instance
@@ -270,16 +288,24 @@ class PoseTrackAP(BaseMetric):
     def _boxes(self) -> str:
         told = (self.dataset_meta or {}).get('box_source')
         if told and self.box_source and told != self.box_source:
-            print_log(f'{type(self).__name__}: box_source={self.box_source!r} in the config is '
-                      f'wrong, the tested boxes are {told!r}', 'current', WARNING)
+            print_log(
+                f'{type(self).__name__}: box_source={self.box_source!r} in the config is '
+                f'wrong, the tested boxes are {told!r}',
+                'current',
+                WARNING,
+            )
         return (told or self.box_source or 'source not stated').replace('_', ' ')
 
     def _table(self, aps: dict[str, JointAP], ground_truth: GroundTruth) -> str:
-        title = (f'PoseTrack AP (%), {len(ground_truth.videos)} videos, '
-                 f'{ground_truth.poses.num_frames} frames; boxes: {self._boxes()}')
+        title = (
+            f'PoseTrack AP (%), {len(ground_truth.videos)} videos, '
+            f'{ground_truth.poses.num_frames} frames; boxes: {self._boxes()}'
+        )
         header = ['joints', *GROUPS, 'Mean', 'true joints']
-        rows = [[kind, *(cell(v) for v in (*ap.groups.values(), ap.mean)),
-                 str(int(ap.num_true.sum()))] for kind, ap in aps.items()]
+        rows = [
+            [kind, *(cell(v) for v in (*ap.groups.values(), ap.mean)), str(int(ap.num_true.sum()))]
+            for kind, ap in aps.items()
+        ]
         return as_table(title, header, rows)
 
 
@@ -287,8 +313,9 @@ def as_table(title: str, header: list[str], rows: list[list[str]]) -> str:
     """A title and a table, the first column to the left."""
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     lines = [
-        '| ' + ' | '.join([row[0].ljust(widths[0])] +
-                          [c.rjust(w) for c, w in zip(row[1:], widths[1:])]) + ' |'
+        '| '
+        + ' | '.join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])])
+        + ' |'
         for row in (header, *rows)
     ]
     lines.insert(1, '|' + '|'.join('-' * (w + 2) for w in widths) + '|')
@@ -297,8 +324,9 @@ def as_table(title: str, header: list[str], rows: list[list[str]]) -> str:
 
 def _check(name: str, value: str, allowed: Sequence[str]) -> None:
     if value not in allowed:
-        raise ValueError(f'PoseTrackAP: {name} must be one of '
-                         f'{", ".join(map(repr, allowed))}, but is {value!r}')
+        raise ValueError(
+            f'PoseTrackAP: {name} must be one of {", ".join(map(repr, allowed))}, but is {value!r}'
+        )
 
 
 def _array(value) -> np.ndarray:

@@ -16,15 +16,55 @@ import numpy as np
 from .posetrack_protocol import JOINTS, PredictedPoses, TruePoses, head_size
 from .posetrack_records import check_records
 
-KEYPOINTS = ('nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder',
-             'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-             'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
+KEYPOINTS = (
+    'nose',
+    'head_bottom',
+    'head_top',
+    'left_ear',
+    'right_ear',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
+)
 """The 17 keypoints of a PoseTrack18 file in its order; the ears are never annotated."""
 
-_SKELETON = ((16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8),
-             (7, 9), (8, 10), (9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7))
-PERSON_CATEGORY = dict(supercategory='person', id=1, name='person', keypoints=list(KEYPOINTS),
-                       skeleton=[list(bone) for bone in _SKELETON])
+_SKELETON = (
+    (16, 14),
+    (14, 12),
+    (17, 15),
+    (15, 13),
+    (12, 13),
+    (6, 12),
+    (7, 13),
+    (6, 7),
+    (6, 8),
+    (7, 9),
+    (8, 10),
+    (9, 11),
+    (2, 3),
+    (1, 2),
+    (1, 3),
+    (2, 4),
+    (3, 5),
+    (4, 6),
+    (5, 7),
+)
+PERSON_CATEGORY = dict(
+    supercategory='person',
+    id=1,
+    name='person',
+    keypoints=list(KEYPOINTS),
+    skeleton=[list(bone) for bone in _SKELETON],
+)
 """The one entry of ``categories``."""
 _FLAGS = ('occluded', 'blurred')
 _IMAGE_FIELDS = ('id', 'file_name', 'vid_id', 'frame_id', 'nframes', 'is_labeled')
@@ -68,8 +108,10 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
     """
     path = Path(path)
     if not path.exists():
-        raise ValueError(f'{path}: no such annotation file or folder; give the COCO-style json '
-                         'file of PoseTrack18 or the official folder with one json a video')
+        raise ValueError(
+            f'{path}: no such annotation file or folder; give the COCO-style json '
+            'file of PoseTrack18 or the official folder with one json a video'
+        )
     files = sorted(path.glob('*.json')) if path.is_dir() else [path]
     if not files:
         raise ValueError(f'{path}: the annotation folder holds no json file')
@@ -92,15 +134,18 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
             images.sort(key=lambda image: (len(image['file_name']), image['file_name']))
     without_head_box = sum(not a.get('bbox_head') for a in annotations)
     if annotations and without_head_box == len(annotations):
-        raise ValueError(f"{path}: no annotation has 'bbox_head', the head box by which distances "
-                         f'are measured; {_HINT}')
+        raise ValueError(
+            f"{path}: no annotation has 'bbox_head', the head box by which distances "
+            f'are measured; {_HINT}'
+        )
 
     frame_of_image: dict[int, int] = {}
     all_images = [image for images in videos.values() for image in images]
     for frame, image in enumerate(all_images):
         if image['id'] in frame_of_image:
-            raise ValueError(f'{path}: image id {image["id"]} occurs twice; ids must be unique '
-                             'over all videos')
+            raise ValueError(
+                f'{path}: image id {image["id"]} occurs twice; ids must be unique over all videos'
+            )
         frame_of_image[image['id']] = frame
 
     # A file cut down to some of its images may still hold the persons of the others.
@@ -108,8 +153,9 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
     frame = np.array([frame_of_image[annotations[i]['image_id']] for i in known], dtype=np.int64)
     order = np.argsort(frame, kind='stable')
     annotations = [annotations[known[i]] for i in order]
-    points, present = _joints([a['keypoints'] for a in annotations],
-                              [names_of[known[i]] for i in order])
+    points, present = _joints(
+        [a['keypoints'] for a in annotations], [names_of[known[i]] for i in order]
+    )
     boxes = [a.get('bbox_head') or (0, 0, 0, 0) for a in annotations]
     poses = TruePoses(
         frame=frame[order],
@@ -118,16 +164,21 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         head_size=head_size(np.array(boxes, dtype=np.float64)),
         ignore_regions=_ignore_regions(all_images, path),
         flags=_flags(annotations, [names_of[known[i]] for i in order], path),
-        track_id=_track_ids(annotations))
+        track_id=_track_ids(annotations),
+    )
     return GroundTruth(
         poses=poses,
         videos=videos,
         frame_of_image=frame_of_image,
-        num_without_head_box=without_head_box)
+        num_without_head_box=without_head_box,
+    )
 
 
-def predicted_poses(poses_of_image: Mapping[int, Sequence[dict]], ground_truth: GroundTruth,
-                    keypoint_names: Sequence[str] = KEYPOINTS) -> PredictedPoses:
+def predicted_poses(
+    poses_of_image: Mapping[int, Sequence[dict]],
+    ground_truth: GroundTruth,
+    keypoint_names: Sequence[str] = KEYPOINTS,
+) -> PredictedPoses:
     """Predictions as flat arrays in the order of the ground truth's frames.
 
     Args:
@@ -147,8 +198,10 @@ def predicted_poses(poses_of_image: Mapping[int, Sequence[dict]], ground_truth: 
     columns = _columns(keypoint_names, 'the predictions')
     for image_id in poses_of_image:
         if image_id not in ground_truth.frame_of_image:
-            raise ValueError(f'there is a prediction for image id {image_id}, which the ground '
-                             'truth does not have; is ann_file that of the tested dataset?')
+            raise ValueError(
+                f'there is a prediction for image id {image_id}, which the ground '
+                'truth does not have; is ann_file that of the tested dataset?'
+            )
     frame, points, scores, present, tracks = [], [], [], [], []
     for image_id, index in ground_truth.frame_of_image.items():
         for pose in poses_of_image.get(image_id, ()):
@@ -164,13 +217,21 @@ def predicted_poses(poses_of_image: Mapping[int, Sequence[dict]], ground_truth: 
     told = [row for row, given in enumerate(present) if given is not None]
     if told:
         is_present[told] = np.array([present[row] for row in told], dtype=bool)[:, columns]
-    return PredictedPoses(np.array(frame, dtype=np.int64), points, is_present, scores,
-                          np.array(tracks, dtype=np.int64))
+    return PredictedPoses(
+        np.array(frame, dtype=np.int64),
+        points,
+        is_present,
+        scores,
+        np.array(tracks, dtype=np.int64),
+    )
 
 
-def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[dict]],
-                     ground_truth: GroundTruth,
-                     keypoint_names: Sequence[str] = KEYPOINTS) -> list[Path]:
+def write_submission(
+    folder: str | Path,
+    poses_of_image: Mapping[int, Sequence[dict]],
+    ground_truth: GroundTruth,
+    keypoint_names: Sequence[str] = KEYPOINTS,
+) -> list[Path]:
     """Write predictions as the official folder, one json a video, as poseval and the server want.
 
     Every frame of the ground truth is listed, also those without a pose. Where poses have no track
@@ -198,7 +259,7 @@ def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[d
         for image in images:
             for number, pose in enumerate(poses_of_image.get(image['id'], ())):
                 triplets = np.column_stack([pose['keypoints'], pose['keypoint_scores']])
-                triplets = [[0., 0., 0.] if i is None else triplets[i].tolist() for i in source]
+                triplets = [[0.0, 0.0, 0.0] if i is None else triplets[i].tolist() for i in source]
                 annotation = dict(
                     id=len(annotations),
                     image_id=image['id'],
@@ -206,14 +267,16 @@ def write_submission(folder: str | Path, poses_of_image: Mapping[int, Sequence[d
                     track_id=int(pose.get('track_id', number)),
                     keypoints=[value for triplet in triplets for value in triplet],
                     scores=[triplet[2] for triplet in triplets],
-                    score=float(pose['score']))
+                    score=float(pose['score']),
+                )
                 if 'bbox' in pose:
                     annotation['bbox'] = np.asarray(pose['bbox'], dtype=np.float64).tolist()
                 annotations.append(annotation)
         content = dict(
             images=[{k: image[k] for k in _IMAGE_FIELDS if k in image} for image in images],
             categories=[PERSON_CATEGORY],
-            annotations=annotations)
+            annotations=annotations,
+        )
         files.append(folder / f'{video}.json')
         files[-1].write_text(json.dumps(content))
     return files
@@ -246,8 +309,10 @@ def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, 
         scores = [a.get('scores') or [_MISSING_SCORE] * len(names) for a in annotations]
         for annotation, row in zip(annotations, scores):
             if len(row) != len(names):
-                raise ValueError(f'{file}: annotation {annotation.get("id")} has {len(row)} '
-                                 f"values in 'scores', not {len(names)}")
+                raise ValueError(
+                    f'{file}: annotation {annotation.get("id")} has {len(row)} '
+                    f"values in 'scores', not {len(names)}"
+                )
         # One more column, of zeros, stands for keypoints that the file does not have.
         rows = np.zeros((len(annotations), len(names) + 1, 4))
         rows[:, :-1, :3] = np.reshape([a['keypoints'] for a in annotations], (-1, len(names), 3))
@@ -256,9 +321,13 @@ def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, 
         present = rows[..., :3].any(axis=2)
         for annotation, row, is_present in zip(annotations, rows, present):
             poses.setdefault(annotation['image_id'], []).append(
-                dict(keypoints=row[:, :2], keypoint_scores=row[:, 3],
-                     keypoints_present=is_present,
-                     track_id=int(_track_ids([annotation])[0])))
+                dict(
+                    keypoints=row[:, :2],
+                    keypoint_scores=row[:, 3],
+                    keypoints_present=is_present,
+                    track_id=int(_track_ids([annotation])[0]),
+                )
+            )
     return poses
 
 
@@ -270,8 +339,10 @@ def _read(file: Path, annotations_required: bool) -> dict:
         raise ValueError(f'{file}: not a json file ({error})') from error
     hint = _HINT
     if isinstance(content, dict) and 'annolist' in content:
-        raise ValueError(f"{file}: 'annolist' is the format of PoseTrack17; `mim run diffpose_mm "
-                         "prepare_posetrack --year 17` converts it to that of PoseTrack18")
+        raise ValueError(
+            f"{file}: 'annolist' is the format of PoseTrack17; `mim run diffpose_mm "
+            'prepare_posetrack --year 17` converts it to that of PoseTrack18'
+        )
     required = ['images', 'categories'] + ['annotations'] * annotations_required
     for name in required:
         if not isinstance(content, dict) or name not in content:
@@ -280,8 +351,11 @@ def _read(file: Path, annotations_required: bool) -> dict:
         if not isinstance(content[name], list):
             raise ValueError(f'{file}: {name!r} is no list; {hint}')
     categories = content['categories']
-    names = (categories[0].get('keypoints') if isinstance(categories, list) and categories
-             and isinstance(categories[0], dict) else None)
+    names = (
+        categories[0].get('keypoints')
+        if isinstance(categories, list) and categories and isinstance(categories[0], dict)
+        else None
+    )
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{file}: lacks 'keypoints' in 'categories'; {hint}")
     content['keypoint_names'] = names
@@ -289,8 +363,10 @@ def _read(file: Path, annotations_required: bool) -> dict:
     check_records(str(file), content, len(names), ('image_id', 'keypoints'))
     for annotation in content.get('annotations', []):
         if not annotation['keypoints']:
-            raise ValueError(f'{file}: annotation {annotation.get("id")} has 0 values in '
-                             f"'keypoints', not {3 * len(names)}")
+            raise ValueError(
+                f'{file}: annotation {annotation.get("id")} has 0 values in '
+                f"'keypoints', not {3 * len(names)}"
+            )
     return content
 
 
@@ -300,8 +376,10 @@ def _video_name(image: dict, file: Path) -> str:
     name = image.get('video') or Path(image['file_name']).parent.name
     name = name or str(image.get('vid_id', ''))
     if not name:
-        raise ValueError(f"{file}: image {image['id']} lies in no video folder (file_name "
-                         f"{image['file_name']!r}) and has no 'vid_id'")
+        raise ValueError(
+            f'{file}: image {image["id"]} lies in no video folder (file_name '
+            f"{image['file_name']!r}) and has no 'vid_id'"
+        )
     return name
 
 
@@ -328,8 +406,9 @@ def _joints(rows: Sequence, names_of: Sequence[tuple[str, ...]]) -> tuple[np.nda
     return triplets[..., :2], triplets.any(axis=2)
 
 
-def _flags(annotations: Sequence[dict], names_of: Sequence[tuple[str, ...]],
-           path: Path) -> dict[str, np.ndarray]:
+def _flags(
+    annotations: Sequence[dict], names_of: Sequence[tuple[str, ...]], path: Path
+) -> dict[str, np.ndarray]:
     flags = {}
     for name in _FLAGS:
         if not any(name in a for a in annotations):
@@ -338,8 +417,10 @@ def _flags(annotations: Sequence[dict], names_of: Sequence[tuple[str, ...]],
         for annotation, names in zip(annotations, names_of):
             row = annotation.get(name, [0] * len(names))
             if len(row) != len(names):
-                raise ValueError(f'{path}: annotation {annotation.get("id")} has {len(row)} '
-                                 f'values in {name!r}, not {len(names)}')
+                raise ValueError(
+                    f'{path}: annotation {annotation.get("id")} has {len(row)} '
+                    f'values in {name!r}, not {len(names)}'
+                )
             rows.append(row)
         flags[name] = _by_names(rows, names_of, 1)[..., 0] > 0
     return flags
@@ -370,9 +451,9 @@ def _ignore_regions(images: Sequence[dict], path: Path) -> list[list[np.ndarray]
             ) from error
         counts.append(len(image_sizes))
         sizes += image_sizes
-        all_x.append(corners[:len(corners) // 2])
-        all_y.append(corners[len(corners) // 2:])
+        all_x.append(corners[: len(corners) // 2])
+        all_y.append(corners[len(corners) // 2 :])
     corners = np.column_stack([np.concatenate([[], *all_x]), np.concatenate([[], *all_y])])
     ends = np.cumsum(sizes, dtype=np.int64)
-    polygons = iter([corners[end - size:end] for end, size in zip(ends, sizes)])
+    polygons = iter([corners[end - size : end] for end, size in zip(ends, sizes)])
     return [[next(polygons) for _ in range(count)] for count in counts]

@@ -66,15 +66,18 @@ class PoseTrackMOTA(PoseTrackAP):
             occurs twice in a frame, and as :class:`PoseTrackAP`.
     """
 
-    def __init__(self,
-                 tracks: str = 'oks',
-                 track_thr: float = 0.3,
-                 max_gap: int = 2,
-                 joint_thr: float = 0.3,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        tracks: str = 'oks',
+        track_thr: float = 0.3,
+        max_gap: int = 2,
+        joint_thr: float = 0.3,
+        **kwargs: Any,
+    ) -> None:
         if importlib.util.find_spec('motmetrics') is None:
-            raise ImportError('PoseTrackMOTA needs motmetrics, which is not installed: '
-                              'pip install motmetrics')
+            raise ImportError(
+                'PoseTrackMOTA needs motmetrics, which is not installed: pip install motmetrics'
+            )
         if tracks not in ('oks', 'boxes'):
             raise ValueError(f"PoseTrackMOTA: tracks must be 'oks' or 'boxes', but is {tracks!r}")
         super().__init__(**kwargs)
@@ -101,7 +104,8 @@ class PoseTrackMOTA(PoseTrackAP):
                     raise ValueError(
                         f"PoseTrackMOTA: tracks='boxes', but the boxes of {image['file_name']} "
                         f'have the track ids {numbers}: each needs one of its own. Test with boxes '
-                        "that have them, or take tracks='oks'")
+                        "that have them, or take tracks='oks'"
+                    )
         for found in poses.values():
             for pose in found:
                 strong = pose['keypoint_scores'] >= self.joint_thr
@@ -113,12 +117,20 @@ class PoseTrackMOTA(PoseTrackAP):
         result = evaluate_tracks(ground_truth, predicted)
         boxes = self._boxes()
         tracks = 'by OKS' if self.tracks == 'oks' else f'of the boxes ({boxes})'
-        title = (f'PoseTrack MOTA (%), {len(ground_truth.videos)} videos; boxes: {boxes}; '
-                 f'tracks: {tracks}')
+        title = (
+            f'PoseTrack MOTA (%), {len(ground_truth.videos)} videos; boxes: {boxes}; '
+            f'tracks: {tracks}'
+        )
         groups, means = group_means(result.mota), result.means
-        print_log('\n' + as_table(
-            title, ['joints', *GROUPS, 'Mean', 'precision', 'recall'],
-            [['all', *map(cell, (*groups.values(), *means.values()))]]), 'current')
+        print_log(
+            '\n'
+            + as_table(
+                title,
+                ['joints', *GROUPS, 'Mean', 'precision', 'recall'],
+                [['all', *map(cell, (*groups.values(), *means.values()))]],
+            ),
+            'current',
+        )
         return {f'{name} MOTA': value for name, value in groups.items()} | means
 
 
@@ -171,8 +183,9 @@ def evaluate_tracks(ground_truth: GroundTruth, predicted: PredictedPoses) -> Joi
         frames = annotated[(annotated >= first) & (annotated < last)][:-1]
         joints = [motmetrics.MOTAccumulator(auto_id=True) for _ in JOINTS]
         for frame in frames:
-            for accumulator, update in zip(joints, _matches(true, predicted, persons[frame],
-                                                            poses[frame])):
+            for accumulator, update in zip(
+                joints, _matches(true, predicted, persons[frame], poses[frame])
+            ):
                 accumulator.update(*update)
         first = last
         if len(frames):
@@ -186,7 +199,8 @@ def evaluate_tracks(ground_truth: GroundTruth, predicted: PredictedPoses) -> Joi
         return JointTracking(
             mota=100 * (1 - (misses + switches + false_positives) / objects),
             precision=100 * (detections / (false_positives + detections)),
-            recall=100 * (detections / objects))
+            recall=100 * (detections / objects),
+        )
 
 
 def _rows_by_frame(people: TruePoses | PredictedPoses, has_regions: np.ndarray) -> list[np.ndarray]:
@@ -196,8 +210,9 @@ def _rows_by_frame(people: TruePoses | PredictedPoses, has_regions: np.ndarray) 
     return np.split(rows, np.searchsorted(people.frame[rows], np.arange(1, len(has_regions))))
 
 
-def _matches(true: TruePoses, predicted: PredictedPoses, persons: np.ndarray,
-             poses: np.ndarray) -> Iterator[tuple]:
+def _matches(
+    true: TruePoses, predicted: PredictedPoses, persons: np.ndarray, poses: np.ndarray
+) -> Iterator[tuple]:
     """For each joint the true and predicted numbers and their distances, NaN where too far."""
     if not len(persons) or not len(poses):
         yield from [([0], [0], [[np.nan]])] * len(JOINTS)
@@ -207,12 +222,16 @@ def _matches(true: TruePoses, predicted: PredictedPoses, persons: np.ndarray,
     distance[~(distance <= DISTANCE_THRESHOLD)] = np.nan
     for j in range(len(JOINTS)):
         has_true, has_predicted = true.present[persons, j], predicted.present[poses, j]
-        yield (true.track_id[persons[has_true]], predicted.track_id[poses[has_predicted]],
-               distance[has_predicted][:, has_true, j].T)
+        yield (
+            true.track_id[persons[has_true]],
+            predicted.track_id[poses[has_predicted]],
+            distance[has_predicted][:, has_true, j].T,
+        )
 
 
-def link_by_oks(frames: Sequence[list[dict]], thr: float, max_gap: int,
-                sigmas: np.ndarray | None) -> None:
+def link_by_oks(
+    frames: Sequence[list[dict]], thr: float, max_gap: int, sigmas: np.ndarray | None
+) -> None:
     """Number the poses of a video, in place, by their likeness from frame to frame.
 
     Args:

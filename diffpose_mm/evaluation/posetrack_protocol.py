@@ -34,9 +34,23 @@ from fractions import Fraction
 
 import numpy as np
 
-JOINTS = ('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle',
-          'right_wrist', 'right_elbow', 'right_shoulder', 'left_shoulder', 'left_elbow',
-          'left_wrist', 'head_bottom', 'nose', 'head_top')
+JOINTS = (
+    'right_ankle',
+    'right_knee',
+    'right_hip',
+    'left_hip',
+    'left_knee',
+    'left_ankle',
+    'right_wrist',
+    'right_elbow',
+    'right_shoulder',
+    'left_shoulder',
+    'left_elbow',
+    'left_wrist',
+    'head_bottom',
+    'nose',
+    'head_top',
+)
 """The 15 evaluated joints in the protocol's order."""
 
 GROUPS = {
@@ -191,8 +205,9 @@ def evaluate_poses(true: TruePoses, predicted: PredictedPoses) -> dict[str, Join
             other = np.zeros_like(predicted.present)
             assigned = person >= 0
             other[assigned] = (true.present & ~kind)[person[assigned]]
-            result = _joint_ap(predicted, predicted.present & ~other, correct,
-                               (true.present & kind).sum(axis=0))
+            result = _joint_ap(
+                predicted, predicted.present & ~other, correct, (true.present & kind).sum(axis=0)
+            )
             result.ap[result.num_true == 0] = np.nan
             results[name] = result
     return results
@@ -224,7 +239,7 @@ def assign_poses(true: TruePoses, predicted: PredictedPoses) -> tuple[np.ndarray
         pose, wanted, highest = pose[starts][proposes], first[proposes], highest[proposes]
         order = np.lexsort((pose, -highest, wanted))
         pose, wanted = pose[order], wanted[order]
-        accepted = np.r_[True, wanted[1:] != wanted[:-1]][:len(wanted)]
+        accepted = np.r_[True, wanted[1:] != wanted[:-1]][: len(wanted)]
         person[pose[accepted]] = wanted[accepted]
 
     correct = np.zeros_like(predicted.present)
@@ -259,8 +274,9 @@ def average_precision(scores: np.ndarray, correct: np.ndarray, num_true: int) ->
     return float(np.sum((recall[rises] - recall[rises - 1]) * precision[rises]))
 
 
-def points_in_regions(points: np.ndarray, frame: np.ndarray,
-                      regions: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+def points_in_regions(
+    points: np.ndarray, frame: np.ndarray, regions: Sequence[Sequence[np.ndarray]]
+) -> np.ndarray:
     """Whether points lie strictly inside a region of their frame.
 
     Inside is meant by the even-odd rule, decided exactly; a point on an edge is not inside that
@@ -276,8 +292,9 @@ def points_in_regions(points: np.ndarray, frame: np.ndarray,
         (n,) bool.
     """
     inside = np.zeros(len(points), dtype=bool)
-    regions = [[region for region in frame_regions if len(region) >= 3]
-               for frame_regions in regions]
+    regions = [
+        [region for region in frame_regions if len(region) >= 3] for frame_regions in regions
+    ]
     polygons = [region for frame_regions in regions for region in frame_regions]
     if not polygons or not len(points):
         return inside
@@ -298,7 +315,7 @@ def points_in_regions(points: np.ndarray, frame: np.ndarray,
         chosen = slice(last_polygon[index], last_polygon[index + 1])
         first, last = starts[chosen][0], starts[chosen][-1] + sizes[chosen][-1]
         near = slice(first, last)
-        position = points[rows[index]:rows[index + 1]]
+        position = points[rows[index] : rows[index + 1]]
         x, y = np.ascontiguousarray(position.T)
         # Even-odd rule: count the edges that a ray from the point to the right crosses. An edge
         # wholly to the right is crossed if its ends lie on two sides of the ray; an edge that the
@@ -321,7 +338,7 @@ def points_in_regions(points: np.ndarray, frame: np.ndarray,
             np.logical_xor.at(odd, (polygon[crossed], point[crossed]), True)
             on_edge = side == 0
             odd[polygon[on_edge], point[on_edge]] = False
-        inside[rows[index]:rows[index + 1]] = odd.any(axis=0)
+        inside[rows[index] : rows[index + 1]] = odd.any(axis=0)
     return inside
 
 
@@ -339,16 +356,18 @@ def _orientation(begin: np.ndarray, end: np.ndarray, points: np.ndarray) -> np.n
     return side
 
 
-def drop_uncounted(true: TruePoses,
-                   predicted: PredictedPoses) -> tuple[TruePoses, PredictedPoses]:
+def drop_uncounted(true: TruePoses, predicted: PredictedPoses) -> tuple[TruePoses, PredictedPoses]:
     """Leave out predictions in unannotated frames and all joints in ignore regions (rules 1, 2)."""
     annotated = np.zeros(true.num_frames, dtype=bool)
     annotated[true.frame] = True
     keep = annotated[predicted.frame]
     predicted = PredictedPoses(
-        predicted.frame[keep], predicted.points[keep], predicted.present[keep],
+        predicted.frame[keep],
+        predicted.points[keep],
+        predicted.present[keep],
         predicted.scores[keep],
-        None if predicted.track_id is None else predicted.track_id[keep])
+        None if predicted.track_id is None else predicted.track_id[keep],
+    )
     if not any(len(regions) for regions in true.ignore_regions):
         return true, predicted
 
@@ -361,13 +380,14 @@ def drop_uncounted(true: TruePoses,
     ignored[order] = points_in_regions(points[order], frame[order], true.ignore_regions)
 
     present_true, present = true.present.copy(), predicted.present.copy()
-    present_true[row_true, joint_true] = ~ignored[:len(row_true)]
-    present[row, joint] = ~ignored[len(row_true):]
+    present_true[row_true, joint_true] = ~ignored[: len(row_true)]
+    present[row, joint] = ~ignored[len(row_true) :]
     return replace(true, present=present_true), replace(predicted, present=present)
 
 
-def joint_distances(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray,
-                    person: np.ndarray) -> np.ndarray:
+def joint_distances(
+    true: TruePoses, predicted: PredictedPoses, pose: np.ndarray, person: np.ndarray
+) -> np.ndarray:
     """Distances between joints of n pairs of a predicted pose and a true person, in head sizes.
 
     Args:
@@ -390,8 +410,9 @@ def joint_distances(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray
     return distance
 
 
-def _is_correct(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray,
-                person: np.ndarray) -> np.ndarray:
+def _is_correct(
+    true: TruePoses, predicted: PredictedPoses, pose: np.ndarray, person: np.ndarray
+) -> np.ndarray:
     """(n, 15) bool: correct joints of n pairs of a predicted pose and a true person."""
     near = joint_distances(true, predicted, pose, person) <= DISTANCE_THRESHOLD
     near &= true.present[person]
@@ -399,12 +420,18 @@ def _is_correct(true: TruePoses, predicted: PredictedPoses, pose: np.ndarray,
     return near
 
 
-def _joint_ap(predicted: PredictedPoses, counted: np.ndarray, correct: np.ndarray,
-              num_true: np.ndarray) -> JointAP:
-    ap = np.array([
-        100 * average_precision(predicted.scores[counted[:, j], j], correct[counted[:, j], j],
-                                int(num_true[j])) for j in range(len(JOINTS))
-    ])
+def _joint_ap(
+    predicted: PredictedPoses, counted: np.ndarray, correct: np.ndarray, num_true: np.ndarray
+) -> JointAP:
+    ap = np.array(
+        [
+            100
+            * average_precision(
+                predicted.scores[counted[:, j], j], correct[counted[:, j], j], int(num_true[j])
+            )
+            for j in range(len(JOINTS))
+        ]
+    )
     return JointAP(ap=ap, num_true=num_true)
 
 
@@ -419,8 +446,10 @@ def _pairs_in_frames(frame_a: np.ndarray, frame_b: np.ndarray, num_frames: int):
         frame = np.repeat(np.arange(first, last), pairs)
         within = np.arange(len(frame)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
         if len(frame):
-            yield (start_a[frame] + within // count_b[frame],
-                   start_b[frame] + within % count_b[frame])
+            yield (
+                start_a[frame] + within // count_b[frame],
+                start_b[frame] + within % count_b[frame],
+            )
 
 
 def _chunks(work: np.ndarray):

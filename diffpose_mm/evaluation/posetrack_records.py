@@ -9,16 +9,30 @@ from typing import Any
 import numpy as np
 
 # Of what each field has to be, where it is present; those of _NUMBERS are lists of so many numbers.
-_IMAGE = dict(id='integer', file_name='text', video='text', nframes='count', frame_range='range',
-              width='size', height='size')
-_ANNOTATION = dict(id='integer', image_id='integer', track_id='integer', category_id='number',
-                   iscrowd='number', num_keypoints='number', area='number')
+_IMAGE = dict(
+    id='integer',
+    file_name='text',
+    video='text',
+    nframes='count',
+    frame_range='range',
+    width='size',
+    height='size',
+)
+_ANNOTATION = dict(
+    id='integer',
+    image_id='integer',
+    track_id='integer',
+    category_id='number',
+    iscrowd='number',
+    num_keypoints='number',
+    area='number',
+)
 _NUMBERS = ('keypoints', 'bbox', 'bbox_head', 'occluded', 'blurred')
 _LARGEST = 2**53
 
 
 def _is_number(value: Any) -> bool:
-    return (isinstance(value, (int, float)) and abs(value) < _LARGEST and math.isfinite(value))
+    return isinstance(value, (int, float)) and abs(value) < _LARGEST and math.isfinite(value)
 
 
 def _is_integer(value: Any) -> bool:
@@ -31,8 +45,12 @@ _KINDS = {
     'number': _is_number,
     'size': lambda value: _is_number(value) and value > 0,
     'text': lambda value: isinstance(value, str) and '\0' not in value,
-    'range': lambda value: (isinstance(value, (list, tuple)) and len(value) == 2
-                            and all(map(_is_integer, value)) and value[0] <= value[1]),
+    'range': lambda value: (
+        isinstance(value, (list, tuple))
+        and len(value) == 2
+        and all(map(_is_integer, value))
+        and value[0] <= value[1]
+    ),
 }
 
 
@@ -50,25 +68,32 @@ def check_records(where: str, content: dict, num_keypoints: int, needed: Sequenc
         ValueError: a field is missing or of the wrong kind; the message names file, record, field
             and value.
     """
-    for name, kinds, required in (('images', _IMAGE, ('id', 'file_name')),
-                                  ('annotations', _ANNOTATION, needed)):
+    for name, kinds, required in (
+        ('images', _IMAGE, ('id', 'file_name')),
+        ('annotations', _ANNOTATION, needed),
+    ):
         for index, record in enumerate(content.get(name) or ()):
             if not isinstance(record, dict):
                 raise ValueError(f'{where}: {name}[{index}] is {_short(record)}, not an object')
             for field in required:
                 if field not in record:
-                    raise ValueError(f"{where}: {_named(name, index, record)} lacks '{field}'; "
-                                     'this is not a PoseTrack18 annotation file')
+                    raise ValueError(
+                        f"{where}: {_named(name, index, record)} lacks '{field}'; "
+                        'this is not a PoseTrack18 annotation file'
+                    )
             for field, kind in kinds.items():
                 value = record.get(field)
                 if field in required or value is not None:
                     if not _KINDS[kind](value):
-                        raise ValueError(f'{where}: {_named(name, index, record)}: {field} is '
-                                         f'{_short(value)}, not a valid {kind}')
+                        raise ValueError(
+                            f'{where}: {_named(name, index, record)}: {field} is '
+                            f'{_short(value)}, not a valid {kind}'
+                        )
     annotations = content.get('annotations') or ()
     for field in _NUMBERS:
         length = {'keypoints': 3 * num_keypoints, 'bbox': 4, 'bbox_head': 4}.get(
-            field, num_keypoints)
+            field, num_keypoints
+        )
         _check_numbers(where, annotations, field, length)
 
 
@@ -77,9 +102,11 @@ def _check_numbers(where: str, annotations: Sequence[dict], field: str, length: 
     rows = [row for a in annotations if (row := a.get(field)) is not None and row != []]
     try:
         flat = [value for row in rows for value in row]
-        sound = (all(isinstance(row, list) and len(row) == length for row in rows)
-                 and {*map(type, flat)} <= {int, float, bool}
-                 and bool((np.abs(np.array(flat, dtype=np.float64)) < _LARGEST).all()))
+        sound = (
+            all(isinstance(row, list) and len(row) == length for row in rows)
+            and {*map(type, flat)} <= {int, float, bool}
+            and bool((np.abs(np.array(flat, dtype=np.float64)) < _LARGEST).all())
+        )
     except (TypeError, OverflowError):
         sound = False
     if sound:
@@ -96,8 +123,10 @@ def _check_numbers(where: str, annotations: Sequence[dict], field: str, length: 
             raise ValueError(f"{where}: {name} has {len(row)} values in '{field}', not {wanted}")
         for value in row:
             if not _is_number(value):
-                raise ValueError(f"{where}: {name}: '{field}' holds {_short(value)}, not a number "
-                                 'that is a coordinate or a flag')
+                raise ValueError(
+                    f"{where}: {name}: '{field}' holds {_short(value)}, not a number "
+                    'that is a coordinate or a flag'
+                )
 
 
 def _named(name: str, index: int, record: dict) -> str:

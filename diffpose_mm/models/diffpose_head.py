@@ -20,8 +20,14 @@ from ..diffusion import NoiseSchedule, ddim_sample
 from .pose_decoder import PreparedScale
 
 TEST_CFG = dict(
-    sampling_steps=4, num_hypotheses=1, eta=0.0, flip_test=False, seed=0, output_heatmaps=False,
-    aggregate='mean')
+    sampling_steps=4,
+    num_hypotheses=1,
+    eta=0.0,
+    flip_test=False,
+    seed=0,
+    output_heatmaps=False,
+    aggregate='mean',
+)
 AGGREGATES = ('mean', 'consensus')
 
 Features = tuple[Tensor] | list[tuple[Tensor]]
@@ -67,15 +73,17 @@ class DiffPoseHead(BaseHead):
             ``test_cfg`` is out of range.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 out_channels: int,
-                 pose_decoder: ConfigType,
-                 schedule: dict | None = None,
-                 noise_draws: int = 1,
-                 loss: ConfigType | None = None,
-                 decoder: OptConfigType = None,
-                 init_cfg: OptConfigType = None):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        pose_decoder: ConfigType,
+        schedule: dict | None = None,
+        noise_draws: int = 1,
+        loss: ConfigType | None = None,
+        decoder: OptConfigType = None,
+        init_cfg: OptConfigType = None,
+    ):
         super().__init__(init_cfg)
         if decoder is None:
             raise ValueError("DiffPoseHead needs decoder=dict(type='DiffusionHeatmap', ...)")
@@ -87,9 +95,11 @@ class DiffPoseHead(BaseHead):
         self.decoder = KEYPOINT_CODECS.build(decoder)
         self.schedule = NoiseSchedule(**(schedule or {}))
         self.loss_module = MODELS.build(
-            loss or dict(type='KeypointMSELoss', use_target_weight=True))
+            loss or dict(type='KeypointMSELoss', use_target_weight=True)
+        )
         self.pose_decoder = MODELS.build(
-            dict(pose_decoder, in_channels=in_channels, num_keypoints=out_channels))
+            dict(pose_decoder, in_channels=in_channels, num_keypoints=out_channels)
+        )
 
     def check_test_cfg(self, test_cfg: dict) -> dict:
         """Fill in defaults and check the ranges; returns the fields this head reads."""
@@ -98,16 +108,19 @@ class DiffPoseHead(BaseHead):
         if not isinstance(steps, int) or not 1 <= steps <= limit:
             raise ValueError(
                 f'model.test_cfg.sampling_steps must be an integer from 1 to {limit}, the steps '
-                f'of the diffusion that was trained, got {steps!r}')
+                f'of the diffusion that was trained, got {steps!r}'
+            )
         if not isinstance(cfg['num_hypotheses'], int) or cfg['num_hypotheses'] < 1:
             raise ValueError(
                 'model.test_cfg.num_hypotheses must be an integer of at least 1, got '
-                f'{cfg["num_hypotheses"]!r}')
+                f'{cfg["num_hypotheses"]!r}'
+            )
         if not 0 <= cfg['eta'] <= 1:
             raise ValueError(f'model.test_cfg.eta must lie in [0, 1], got {cfg["eta"]!r}')
         if cfg['aggregate'] not in AGGREGATES:
             raise ValueError(
-                f"model.test_cfg.aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}")
+                f"model.test_cfg.aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}"
+            )
         return cfg
 
     def _feature(self, feats: tuple[Tensor]) -> Tensor:
@@ -119,7 +132,8 @@ class DiffPoseHead(BaseHead):
                 f'The codec has heatmap_size={(int(width), int(height))} (w, h), but the feature '
                 f'is {(feature.shape[3], feature.shape[2])} and heatmaps are four times as large '
                 'as the feature: set heatmap_size to the input size over a quarter of the '
-                "backbone's stride (stride 16: a quarter of the input)")
+                "backbone's stride (stride 16: a quarter of the input)"
+            )
         return feature
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
@@ -127,13 +141,12 @@ class DiffPoseHead(BaseHead):
         feature = self._feature(feats)
         width, height = self.decoder.heatmap_size
         noise = feature.new_zeros(feature.shape[0], self.out_channels, int(height), int(width))
-        t = torch.full((len(noise), ), self.schedule.num_steps - 1, device=noise.device)
+        t = torch.full((len(noise),), self.schedule.num_steps - 1, device=noise.device)
         return self.pose_decoder(noise, feature, t)
 
-    def loss(self,
-             feats: tuple[Tensor],
-             batch_data_samples: SampleList,
-             train_cfg: OptConfigType = None) -> dict:
+    def loss(
+        self, feats: tuple[Tensor], batch_data_samples: SampleList, train_cfg: OptConfigType = None
+    ) -> dict:
         """Loss ‖x̂0 − x0‖² at a uniformly drawn step (paper section 3.3).
 
         Args:
@@ -162,14 +175,14 @@ class DiffPoseHead(BaseHead):
             _, accuracy, _ = pose_pck_accuracy(
                 output=to_numpy(predicted.float()),
                 target=to_numpy(heatmaps),
-                mask=to_numpy(weights) > 0)
+                mask=to_numpy(weights) > 0,
+            )
             losses.update(acc_pose=torch.tensor(float(accuracy), device=feature.device))
         return losses
 
-    def predict(self,
-                feats: Features,
-                batch_data_samples: SampleList,
-                test_cfg: OptConfigType = None) -> InstanceList | tuple:
+    def predict(
+        self, feats: Features, batch_data_samples: SampleList, test_cfg: OptConfigType = None
+    ) -> InstanceList | tuple:
         """Sample N hypotheses a sample, all in one batch, and decode them.
 
         Args:
@@ -220,19 +233,22 @@ class DiffPoseHead(BaseHead):
         if 'sigmas' not in meta:
             raise ValueError(
                 "model.test_cfg.aggregate='consensus' compares poses by OKS and needs 'sigmas' in "
-                "the metainfo of a sample: load it with a clip data set and PackClipInputs of this "
-                "package, or set aggregate='mean'")
+                'the metainfo of a sample: load it with a clip data set and PackClipInputs of this '
+                "package, or set aggregate='mean'"
+            )
         extent = getattr(self.decoder, 'input_extent', meta['input_size'])
         box = np.asarray(sample.gt_instances.bboxes[0], dtype=np.float64)
         width, height = (box[2:] - box[:2]) / meta['input_scale'] * extent
         chosen = consensus(hypotheses, width * height, np.asarray(meta['sigmas']))
         return dict(decoded, keypoints=decoded['hypotheses'][:, chosen].copy())
 
-    def sample(self,
-               feats: Features,
-               batch_data_samples: SampleList,
-               cfg: dict,
-               callback: Callable | None = None) -> Tensor:
+    def sample(
+        self,
+        feats: Features,
+        batch_data_samples: SampleList,
+        cfg: dict,
+        callback: Callable | None = None,
+    ) -> Tensor:
         """Run DDIM from noise for every hypothesis of every sample.
 
         Args:
@@ -254,7 +270,8 @@ class DiffPoseHead(BaseHead):
         shape = (self.out_channels, height, width)
 
         generators = [
-            generator for sample in batch_data_samples
+            generator
+            for sample in batch_data_samples
             for generator in noise_generators(sample.metainfo, cfg['seed'], hypotheses)
         ]
         noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
@@ -272,12 +289,18 @@ class DiffPoseHead(BaseHead):
             eta=cfg['eta'],
             clip=self.decoder.signal_scale,
             generator=generators,
-            callback=callback)
+            callback=callback,
+        )
         heatmaps = self.decoder.to_heatmap(signal.float())
         return heatmaps.unflatten(0, (len(batch_data_samples), hypotheses))
 
-    def _denoise_heatmaps(self, x_t: Tensor, t: Tensor, prepared: list[list[PreparedScale]],
-                          swap: Sequence[int] | None) -> Tensor:
+    def _denoise_heatmaps(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        prepared: list[list[PreparedScale]],
+        swap: Sequence[int] | None,
+    ) -> Tensor:
         heatmaps = self.pose_decoder.denoise(x_t, t, prepared[0])
         if swap is not None:
             # One chain sees both views: its mirror image is denoised and mirrored back.

@@ -86,7 +86,8 @@ class TokenEncoder(BaseModule):
         super().__init__()
         self.position = nn.Conv2d(dims, dims, 3, padding=1, groups=dims)
         self.layers = nn.ModuleList(
-            [TransformerLayer(dims, num_heads, mlp_ratio) for _ in range(num_layers)])
+            [TransformerLayer(dims, num_heads, mlp_ratio) for _ in range(num_layers)]
+        )
         self.norm = nn.LayerNorm(dims)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -101,8 +102,8 @@ class TokenEncoder(BaseModule):
 def conv_block(channels: int, num_groups: int) -> nn.Sequential:
     """Norm, activation and a 3x3 convolution; GroupNorm, so no sample sees its batch."""
     return nn.Sequential(
-        nn.GroupNorm(num_groups, channels), nn.SiLU(),
-        nn.Conv2d(channels, channels, 3, padding=1))
+        nn.GroupNorm(num_groups, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)
+    )
 
 
 class LookupInteraction(BaseModule):
@@ -125,15 +126,17 @@ class LookupInteraction(BaseModule):
         num_groups (int): Groups of GroupNorm. Only without ``attention``.
     """
 
-    def __init__(self,
-                 channels: int,
-                 out_channels: int,
-                 attention: bool,
-                 interaction: str = 'lookup',
-                 num_layers: int = 1,
-                 num_heads: int = 4,
-                 mlp_ratio: float = 2.0,
-                 num_groups: int = 8):
+    def __init__(
+        self,
+        channels: int,
+        out_channels: int,
+        attention: bool,
+        interaction: str = 'lookup',
+        num_layers: int = 1,
+        num_heads: int = 4,
+        mlp_ratio: float = 2.0,
+        num_groups: int = 8,
+    ):
         super().__init__()
         self.interaction = interaction
         kernel = dict(kernel_size=1) if attention else dict(kernel_size=3, padding=1)
@@ -199,26 +202,30 @@ class PoseDecoder(BaseModule):
         ValueError: ``interaction`` is unknown, or ``channels`` has not three numbers.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 num_keypoints: int,
-                 channels: Sequence[int] = (256, 128, 64),
-                 out_channels: int = 64,
-                 interaction: str = 'lookup',
-                 time_dims: int = 128,
-                 num_layers: int = 1,
-                 num_heads: int = 4,
-                 mlp_ratio: float = 2.0,
-                 num_groups: int = 8,
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        in_channels: int,
+        num_keypoints: int,
+        channels: Sequence[int] = (256, 128, 64),
+        out_channels: int = 64,
+        interaction: str = 'lookup',
+        time_dims: int = 128,
+        num_layers: int = 1,
+        num_heads: int = 4,
+        mlp_ratio: float = 2.0,
+        num_groups: int = 8,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
         if interaction not in ('lookup', 'concat'):
             raise ValueError(
-                f"PoseDecoder: interaction={interaction!r} is unknown; use 'lookup' or 'concat'")
+                f"PoseDecoder: interaction={interaction!r} is unknown; use 'lookup' or 'concat'"
+            )
         if len(channels) != len(STRIDES):
             raise ValueError(
                 f'PoseDecoder: channels={tuple(channels)} must give one number for each of the '
-                f'strides {STRIDES}')
+                f'strides {STRIDES}'
+            )
         low, mid, high = channels
         self.num_keypoints = num_keypoints
 
@@ -229,21 +236,31 @@ class PoseDecoder(BaseModule):
         def deconv(in_width: int, width: int) -> nn.Sequential:
             return nn.Sequential(
                 nn.ConvTranspose2d(in_width, width, 4, stride=2, padding=1, bias=False),
-                nn.GroupNorm(num_groups, width), nn.SiLU())
+                nn.GroupNorm(num_groups, width),
+                nn.SiLU(),
+            )
 
         self.lift_low = nn.Sequential(
-            nn.Conv2d(in_channels, low, 1, bias=False), nn.GroupNorm(num_groups, low), nn.SiLU())
+            nn.Conv2d(in_channels, low, 1, bias=False), nn.GroupNorm(num_groups, low), nn.SiLU()
+        )
         self.lift_mid = deconv(low, mid)
         self.lift_high = deconv(mid, high)
 
         options = dict(interaction=interaction, out_channels=out_channels)
-        self.interactions = nn.ModuleList([
-            LookupInteraction(
-                low, attention=True, num_layers=num_layers, num_heads=num_heads,
-                mlp_ratio=mlp_ratio, **options),
-            LookupInteraction(mid, attention=False, num_groups=num_groups, **options),
-            LookupInteraction(high, attention=False, num_groups=num_groups, **options),
-        ])
+        self.interactions = nn.ModuleList(
+            [
+                LookupInteraction(
+                    low,
+                    attention=True,
+                    num_layers=num_layers,
+                    num_heads=num_heads,
+                    mlp_ratio=mlp_ratio,
+                    **options,
+                ),
+                LookupInteraction(mid, attention=False, num_groups=num_groups, **options),
+                LookupInteraction(high, attention=False, num_groups=num_groups, **options),
+            ]
+        )
         self.final_layer = nn.Conv2d(out_channels, num_keypoints, 3, padding=1)
 
     def init_weights(self) -> None:
@@ -285,13 +302,15 @@ class PoseDecoder(BaseModule):
             raise ValueError(
                 f'PoseDecoder expects x_t of shape (N*R, K, 4H, 4W) with N={samples} and '
                 f'(K, 4H, 4W)={(self.num_keypoints, *size)}, got {tuple(x_t.shape)}: the heatmap '
-                'must be four times as large as the feature on either side')
+                'must be four times as large as the feature on either side'
+            )
         high = self.time_rescale(x_t, t)
         mid = self.down_mid(high)
         low = self.down_low(mid)
         low, mid, high = (
             interaction(noisy, scale)
-            for interaction, noisy, scale in zip(self.interactions, (low, mid, high), prepared))
+            for interaction, noisy, scale in zip(self.interactions, (low, mid, high), prepared)
+        )
         # Up is linear, so stride 16 goes up the second half of its way together with stride 8.
         mid = mid + F.interpolate(low, size=mid.shape[2:], mode='bilinear', align_corners=False)
         high = high + F.interpolate(mid, size=size, mode='bilinear', align_corners=False)

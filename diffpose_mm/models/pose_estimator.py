@@ -1,14 +1,13 @@
 """Top-down estimator of clips: fold time into the batch for the backbone, unfold for the neck."""
 
-
 import torch
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 from mmpose.utils.typing import InstanceList, PixelDataList, SampleList
 from torch import Tensor
 
-LENGTHS = ('keypoint_std', )
-POINTS = ('hypotheses', )
+LENGTHS = ('keypoint_std',)
+POINTS = ('hypotheses',)
 
 
 @MODELS.register_module()
@@ -41,7 +40,8 @@ class TopdownClipEstimator(TopdownPoseEstimator):
                     f"The codec's heatmap_size={tuple(int(s) for s in heatmap_size)} (w, h) is "
                     f"not four times the neck's feature_size={tuple(feature_size)}: for this "
                     f'backbone set heatmap_size={expected}, or correct feature_size to the input '
-                    'size over the stride of the backbone')
+                    'size over the stride of the backbone'
+                )
         if hasattr(self.head, 'check_test_cfg'):
             self.head.check_test_cfg(self.test_cfg)
 
@@ -57,7 +57,8 @@ class TopdownClipEstimator(TopdownPoseEstimator):
         if inputs.dim() != 5:
             raise ValueError(
                 f'TopdownClipEstimator expects clips (N, T, 3, h, w), got {tuple(inputs.shape)}: '
-                'load frames with LoadClip and use ClipDataPreprocessor')
+                'load frames with LoadClip and use ClipDataPreprocessor'
+            )
         batch, frames = inputs.shape[:2]
         # Convolutions are faster in this layout, on CPU and with AMP; others do not care.
         images = inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -65,16 +66,20 @@ class TopdownClipEstimator(TopdownPoseEstimator):
         feature = feature[-1] if isinstance(feature, (tuple, list)) else feature
         feature = feature.unflatten(0, (batch, frames))
         if self.with_neck:
-            return (self.neck(feature), )
+            return (self.neck(feature),)
         if frames != 1:
             raise ValueError(
                 f'The clip has {frames} frames and the model no neck to merge them: add '
-                "neck=dict(type='SpatioTemporalNeck', ...) or set frame_offsets=(0,)")
-        return (feature[:, 0], )
+                "neck=dict(type='SpatioTemporalNeck', ...) or set frame_offsets=(0,)"
+            )
+        return (feature[:, 0],)
 
-    def add_pred_to_datasample(self, batch_pred_instances: InstanceList,
-                               batch_pred_fields: PixelDataList | None,
-                               batch_data_samples: SampleList) -> SampleList:
+    def add_pred_to_datasample(
+        self,
+        batch_pred_instances: InstanceList,
+        batch_pred_fields: PixelDataList | None,
+        batch_data_samples: SampleList,
+    ) -> SampleList:
         """Map predictions to image pixels and put them into the data samples."""
         extent = getattr(self.head.decoder, 'input_extent', None)
         for instances, sample in zip(batch_pred_instances, batch_data_samples):
@@ -90,8 +95,9 @@ class TopdownClipEstimator(TopdownPoseEstimator):
             for field in POINTS:
                 if field in instances:
                     instances.set_field(instances.get(field) * ratio + origin, field)
-        results = super().add_pred_to_datasample(batch_pred_instances, batch_pred_fields,
-                                                 batch_data_samples)
+        results = super().add_pred_to_datasample(
+            batch_pred_instances, batch_pred_fields, batch_data_samples
+        )
         indices = self.test_cfg.get('output_keypoint_indices', None)
         if indices is not None:
             # The base class selects among fields named keypoint*, with joints second.

@@ -45,19 +45,24 @@ class SpatioTemporalNeck(BaseModule):
             was trained with another number of frames, unless that is one.
     """
 
-    def __init__(self,
-                 in_channels: int,
-                 feature_size: Sequence[int],
-                 num_frames: int = 5,
-                 embed_dims: int = 384,
-                 num_layers: int = 4,
-                 num_heads: int = 6,
-                 mlp_ratio: float = 4.0,
-                 out_channels: int | None = None,
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        in_channels: int,
+        feature_size: Sequence[int],
+        num_frames: int = 5,
+        embed_dims: int = 384,
+        num_layers: int = 4,
+        num_heads: int = 6,
+        mlp_ratio: float = 4.0,
+        out_channels: int | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
-        for field, value in (('num_frames', num_frames), ('num_layers', num_layers),
-                             ('feature_size', min(feature_size))):
+        for field, value in (
+            ('num_frames', num_frames),
+            ('num_layers', num_layers),
+            ('feature_size', min(feature_size)),
+        ):
             if value < 1:
                 raise ValueError(f'SpatioTemporalNeck: {field} must be at least 1, got {value}')
         self.in_channels = in_channels
@@ -67,15 +72,17 @@ class SpatioTemporalNeck(BaseModule):
         width, height = self.feature_size
 
         self.patch_embed = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
-        self.position_embedding = nn.Parameter(
-            torch.zeros(num_frames, embed_dims, height, width))
+        self.position_embedding = nn.Parameter(torch.zeros(num_frames, embed_dims, height, width))
         self.layers = nn.ModuleList(
-            [TransformerLayer(embed_dims, num_heads, mlp_ratio) for _ in range(num_layers)])
+            [TransformerLayer(embed_dims, num_heads, mlp_ratio) for _ in range(num_layers)]
+        )
         self.norm = nn.LayerNorm(embed_dims)
         hidden = 2 * max(embed_dims, self.out_channels)
         self.aggregate = nn.Sequential(
-            nn.Linear(num_frames * embed_dims, hidden), nn.GELU(),
-            nn.Linear(hidden, self.out_channels))
+            nn.Linear(num_frames * embed_dims, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, self.out_channels),
+        )
         trunc_normal_(self.position_embedding, std=0.02)
         self._register_load_state_dict_pre_hook(self._fit_checkpoint)
 
@@ -113,7 +120,8 @@ class SpatioTemporalNeck(BaseModule):
                 f'SpatioTemporalNeck expects (N, T, C, H, W) features with (T, C, H, W) = '
                 f'{expected}, got {tuple(feats.shape)}: num_frames must be the number of '
                 'frame_offsets, in_channels the width of the backbone and feature_size=(W, H) '
-                'the input size over the stride of the backbone')
+                'the input size over the stride of the backbone'
+            )
         batch, frames = feats.shape[:2]
         return self.fuse(self.embed(feats.flatten(0, 1)).unflatten(0, (batch, frames)))
 
@@ -127,7 +135,8 @@ class SpatioTemporalNeck(BaseModule):
         state_dict[first] = inflated.flatten(1)
         print_log(
             f'{prefix[:-1] or "neck"}: inflated from one frame to {self.num_frames}',
-            logger='current')
+            logger='current',
+        )
 
     def _fit_checkpoint(self, state_dict: dict, prefix: str, *args) -> None:
         """Fit a checkpoint of another input size, or of one frame, to this neck, in place."""
@@ -141,13 +150,15 @@ class SpatioTemporalNeck(BaseModule):
         if loaded.shape[0] != own.shape[0]:
             raise ValueError(
                 f'The checkpoint has {loaded.shape[0]} frames in {key}, the config has '
-                f'num_frames={own.shape[0]}: use the frame_offsets it was trained with')
+                f'num_frames={own.shape[0]}: use the frame_offsets it was trained with'
+            )
         if loaded.shape[2:] == own.shape[2:]:
             return
         state_dict[key] = resize_position_embedding(loaded, tuple(own.shape[2:]))
         print_log(
             f'{key}: resized from {tuple(loaded.shape[2:])} to {tuple(own.shape[2:])} (H, W)',
-            logger='current')
+            logger='current',
+        )
 
 
 def resize_position_embedding(embedding: Tensor, size: tuple[int, int]) -> Tensor:

@@ -24,7 +24,8 @@ class SelfAttention(BaseModule):
         if embed_dims % num_heads:
             raise ValueError(
                 f'num_heads={num_heads} does not divide embed_dims={embed_dims}: choose a '
-                'number of heads that does')
+                'number of heads that does'
+            )
         self.num_heads = num_heads
         self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
         self.proj = nn.Linear(embed_dims, embed_dims)
@@ -54,7 +55,8 @@ class TransformerLayer(BaseModule):
         self.attn = SelfAttention(embed_dims, num_heads)
         self.norm2 = nn.LayerNorm(embed_dims)
         self.ffn = nn.Sequential(
-            nn.Linear(embed_dims, hidden), nn.GELU(), nn.Linear(hidden, embed_dims))
+            nn.Linear(embed_dims, hidden), nn.GELU(), nn.Linear(hidden, embed_dims)
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Apply the layer: (B, L, D) -> (B, L, D)."""

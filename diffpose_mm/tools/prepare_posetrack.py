@@ -49,7 +49,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='folder "images" of the download, or its parent folder (default: searched for in SRC)',
     )
     parser.add_argument(
-        '--splits', nargs='+', choices=('train', 'val'), default=('train', 'val'),
+        '--splits',
+        nargs='+',
+        choices=('train', 'val'),
+        default=('train', 'val'),
         help='which to convert (default: both)',
     )
     parser.add_argument(

@@ -61,8 +61,13 @@ def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
     legend += [(label, style, '#606060') for label, style in STYLES.items()]
     handles = [
         Line2D(
-            [], [], linestyle=style[-2:].lstrip('os^'), marker=style[0].strip('-'), markersize=4,
-            color=color, label=label,
+            [],
+            [],
+            linestyle=style[-2:].lstrip('os^'),
+            marker=style[0].strip('-'),
+            markersize=4,
+            color=color,
+            label=label,
         )
         for label, style, color in legend
     ]
@@ -163,9 +168,7 @@ def hypothesis_sheet(
             ax.add_collection(
                 LineCollection(points[ends], colors=color, linewidths=width, alpha=alpha)
             )
-        for centre, (x, y) in zip(
-            panel.pose[panel.annotated], panel.deviations[panel.annotated]
-        ):
+        for centre, (x, y) in zip(panel.pose[panel.annotated], panel.deviations[panel.annotated]):
             ax.add_patch(Ellipse(centre, 2 * x, 2 * y, fill=False, color='#3060ff', linewidth=0.9))
         x1, y1, x2, y2 = panel.box
         # All panels are as high as they are wide times 4/3, so that they fill their row.
@@ -177,7 +180,12 @@ def hypothesis_sheet(
         Line2D([], [], color=PREDICTED_COLOR, label='predicted'),
         Line2D([], [], color=PREDICTED_COLOR, alpha=0.3, label='its hypotheses'),
         Line2D(
-            [], [], linestyle='', marker='o', fillstyle='none', color='#3060ff',
+            [],
+            [],
+            linestyle='',
+            marker='o',
+            fillstyle='none',
+            color='#3060ff',
             label='one standard deviation',
         ),
     ]

@@ -252,8 +252,10 @@ def measure(
     reference = BACKBONE.format(model.neck.num_frames)
 
     parameters = count_parameters(model, vitpose_head)
-    flops = {name: count_flops(parts[name]) // batch
-             for name in (FRAME, VITPOSE, reference, NECK, PREPARE, CALL.format(1))}
+    flops = {
+        name: count_flops(parts[name]) // batch
+        for name in (FRAME, VITPOSE, reference, NECK, PREPARE, CALL.format(1))
+    }
     if compiled:
         for module in (model.backbone, model.neck, vitpose_head):
             module.compile()
@@ -282,7 +284,7 @@ def measure(
         flops[WHOLE.format(s, n)] = once + s * n * flops[CALL.format(1)]
 
     rows = []
-    for name in [*list(parts)[:-len(settings)], *(WHOLE.format(*s) for s in sorted(settings))]:
+    for name in [*list(parts)[: -len(settings)], *(WHOLE.format(*s) for s in sorted(settings))]:
         to_backbone = [times[name] / times[reference] for times in repeated]
         to_vitpose = [times[name] / times[VITPOSE] for times in repeated]
         plain = name.removesuffix(ONE_PASS)
@@ -326,19 +328,24 @@ def format_table(rows: list[dict]) -> str:
     cells = [head, ['-' * len(head[0]), *('-' * (len(h) - 1) + ':' for h in head[1:])]]
     for row in rows:
         low, high = row['spread']
-        cells.append([
-            row['part'],
-            f'{row["parameters"] / 1e6:.2f}' if row['parameters'] else '',
-            f'{row["flops"] / 1e9:.2f}' if row['flops'] else '',
-            f'{row["seconds"] * 1e3:.1f}',
-            f'{row["to_backbone"]:.4f}',
-            f'{low:.4f} {high:.4f}',
-            f'{row["to_vitpose"]:.3f}',
-        ])
+        cells.append(
+            [
+                row['part'],
+                f'{row["parameters"] / 1e6:.2f}' if row['parameters'] else '',
+                f'{row["flops"] / 1e9:.2f}' if row['flops'] else '',
+                f'{row["seconds"] * 1e3:.1f}',
+                f'{row["to_backbone"]:.4f}',
+                f'{low:.4f} {high:.4f}',
+                f'{row["to_vitpose"]:.3f}',
+            ]
+        )
     widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
     return '\n'.join(
-        '| ' + line[0].ljust(widths[0]) + ' | '
-        + ' | '.join(c.rjust(w) for c, w in zip(line[1:], widths[1:])) + ' |'
+        '| '
+        + line[0].ljust(widths[0])
+        + ' | '
+        + ' | '.join(c.rjust(w) for c, w in zip(line[1:], widths[1:]))
+        + ' |'
         for line in cells
     )
 
@@ -346,13 +353,21 @@ def format_table(rows: list[dict]) -> str:
 def describe_run(args: argparse.Namespace) -> dict:
     """What must be known of a run to read its numbers."""
     commit = subprocess.run(
-        ['git', 'log', '-1', '--format=%h'], cwd=ROOT, capture_output=True, text=True, check=False)
+        ['git', 'log', '-1', '--format=%h'], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if torch.device(args.device).type == 'cuda':
         hardware = torch.cuda.get_device_name(args.device)
     else:
         info = Path('/proc/cpuinfo')
-        names = [line.split(':')[1].strip() for line in info.read_text().splitlines()
-                 if line.startswith('model name')] if info.exists() else []
+        names = (
+            [
+                line.split(':')[1].strip()
+                for line in info.read_text().splitlines()
+                if line.startswith('model name')
+            ]
+            if info.exists()
+            else []
+        )
         hardware = f'{os.cpu_count()} cores of {names[0] if names else "an unknown CPU"}'
     return dict(
         date=date.today().isoformat(),
@@ -370,10 +385,14 @@ def describe_run(args: argparse.Namespace) -> dict:
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Arguments of the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument(
-        'configs', nargs='*', help='configs with STRL and diffusion head; none given: ViT-S and '
-        'ViT-B on PoseTrack18 at 256x192 and 384x288')
+        'configs',
+        nargs='*',
+        help='configs with STRL and diffusion head; none given: ViT-S and '
+        'ViT-B on PoseTrack18 at 256x192 and 384x288',
+    )
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 8])
     parser.add_argument('--steps', type=int, nargs='+', default=[1, 2, 4, 10], metavar='S')
     parser.add_argument('--hypotheses', type=int, nargs='+', default=[1, 5, 10], metavar='N')
@@ -383,14 +402,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--compile', action='store_true', help='with torch.compile')
     parser.add_argument('--repeats', type=int, default=10)
     parser.add_argument(
-        '--min-seconds', type=float, default=0.2,
-        help='a quicker part is called several times until it has taken so long')
+        '--min-seconds',
+        type=float,
+        default=0.2,
+        help='a quicker part is called several times until it has taken so long',
+    )
     parser.add_argument(
-        '--max-seconds', type=float, default=300,
-        help='start no further repeat of a config and batch size after so long (three are made)')
+        '--max-seconds',
+        type=float,
+        default=300,
+        help='start no further repeat of a config and batch size after so long (three are made)',
+    )
     parser.add_argument(
-        '--clock', choices=list(CLOCKS), default='wall', help='cpu: time of this process, all '
-        'threads together; with --threads 1 the way to measure on a machine that is busy')
+        '--clock',
+        choices=list(CLOCKS),
+        default='wall',
+        help='cpu: time of this process, all '
+        'threads together; with --threads 1 the way to measure on a machine that is busy',
+    )
     parser.add_argument('--json', type=Path, help='also write all numbers to this file')
     parser.add_argument('--markdown', type=Path, help='also write the tables to this file')
     args = parser.parse_args(argv)
@@ -436,14 +465,24 @@ def main(argv: Sequence[str] | None = None) -> None:
                 min_seconds=args.min_seconds,
                 max_seconds=args.max_seconds,
                 progress=lambda line, title=title: print(
-                    f'\r\033[K{title}: {line}', end='', file=sys.stderr, flush=True),
+                    f'\r\033[K{title}: {line}', end='', file=sys.stderr, flush=True
+                ),
             )
             print('\r\033[K', end='', file=sys.stderr, flush=True)
             load = round(os.getloadavg()[0], 2)
-            cases.append(dict(config=Path(path).name, input_size=[width, height], batch=batch,
-                              load=load, rows=rows))
-            emit(f'**{title}** ({rows[0]["repeats"]} repeats, '
-                 f'{time.perf_counter() - begin:.0f} s, load {load})\n\n{format_table(rows)}')
+            cases.append(
+                dict(
+                    config=Path(path).name,
+                    input_size=[width, height],
+                    batch=batch,
+                    load=load,
+                    rows=rows,
+                )
+            )
+            emit(
+                f'**{title}** ({rows[0]["repeats"]} repeats, '
+                f'{time.perf_counter() - begin:.0f} s, load {load})\n\n{format_table(rows)}'
+            )
             if args.json:
                 args.json.write_text(json.dumps(dict(run=run, cases=cases), indent=1) + '\n')
             if args.markdown:

@@ -295,8 +295,10 @@ def measure_accuracy(
         progress(f'video {number + 1}')
     for name, value in totals.items():
         setattr(stream.state, name, value)
-    rows = [dict(path=path, **metric.compute_metrics(metric.results))
-            for path, metric in metrics.items()]
+    rows = [
+        dict(path=path, **metric.compute_metrics(metric.results))
+        for path, metric in metrics.items()
+    ]
     rows[1].update(_shares(stream))
     return rows
 
@@ -330,12 +332,22 @@ def _annotated_videos(
         for window in iterate_windows([cv2.imread(path) for path in paths], offsets, mode):
             here = people[first + window.frame_id]
             jobs = [
-                (window, paths[window.frame_id], Person(
-                    info['bbox'][0], 1.0, info['track_id'], {
-                        frame_id: other['bbox'][0]
-                        for frame_id in window.frame_ids if frame_id > window.frame_id
-                        for other in people[first + frame_id]
-                        if other['track_id'] == info['track_id']}))
+                (
+                    window,
+                    paths[window.frame_id],
+                    Person(
+                        info['bbox'][0],
+                        1.0,
+                        info['track_id'],
+                        {
+                            frame_id: other['bbox'][0]
+                            for frame_id in window.frame_ids
+                            if frame_id > window.frame_id
+                            for other in people[first + frame_id]
+                            if other['track_id'] == info['track_id']
+                        },
+                    ),
+                )
                 for info in here
             ]
             steps.append((jobs, here))
@@ -350,7 +362,7 @@ def format_cost(rows: list[dict]) -> str:
     ]
     for row in rows:
         low, high = row['spread']
-        shares = (f'{row["renewed"]:.3f} | {row["passes"]:.3f}' if 'passes' in row else ' | ')
+        shares = f'{row["renewed"]:.3f} | {row["passes"]:.3f}' if 'passes' in row else ' | '
         lines.append(
             f'| {row["path"]} | {row["frames"]} | {row["seconds"] * 1e3:.0f} | {row["ratio"]:.3f} '
             f'| {row["median"]:.3f} | {low:.3f} {high:.3f} | {shares} |'
@@ -366,9 +378,10 @@ def format_accuracy(rows: list[dict]) -> str:
         f'| --- | {"---: | " * len(names)}---: | ---: |',
     ]
     for row in rows:
-        shares = (f'{row["renewed"]:.3f} | {row["passes"]:.3f}' if 'passes' in row else ' | ')
+        shares = f'{row["renewed"]:.3f} | {row["passes"]:.3f}' if 'passes' in row else ' | '
         lines.append(
-            f'| {row["path"]} | {" | ".join(f"{row[name]:.2f}" for name in names)} | {shares} |')
+            f'| {row["path"]} | {" | ".join(f"{row[name]:.2f}" for name in names)} | {shares} |'
+        )
     return '\n'.join(lines)
 
 
@@ -398,8 +411,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     cost.add_argument('--frames', type=int, default=300)
     cost.add_argument('--steps', type=int, nargs='+', default=[1, 4], metavar='S')
     cost.add_argument('--seed', type=int, default=6, help='of the walk')
-    cost.add_argument('--full-every', type=int, default=50, metavar='N', help='send the whole '
-                      'window of every N-th frame through the model, too, for comparison')
+    cost.add_argument(
+        '--full-every',
+        type=int,
+        default=50,
+        metavar='N',
+        help='send the whole window of every N-th frame through the model, too, for comparison',
+    )
     cost.add_argument('--video', type=Path, help='only write the walk to this .mp4 file')
     accuracy = commands.add_parser('accuracy', help='AP with and without streaming', **style)
     accuracy.add_argument('config', nargs='?', default=str(DEMO))
@@ -407,7 +425,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     accuracy.add_argument('--data-root', help="in place of the config's")
     accuracy.add_argument('--mode', choices=['offline', 'causal'], default='offline')
     accuracy.add_argument(
-        '--jitter', type=float, default=0.0, help="noise on the boxes' sides, share of the size")
+        '--jitter', type=float, default=0.0, help="noise on the boxes' sides, share of the size"
+    )
     for command in (cost, accuracy):
         command.add_argument('--json', type=Path, help='also write all numbers to this file')
     args = parser.parse_args(argv)
@@ -435,7 +454,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     if args.command == 'cost':
         rows = measure_cost(
-            cfg, args.frames, args.steps, args.seed, args.full_every, progress=progress)
+            cfg, args.frames, args.steps, args.seed, args.full_every, progress=progress
+        )
         table = format_cost(rows)
     else:
         if args.data_root:

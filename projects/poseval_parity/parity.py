@@ -33,8 +33,9 @@ try:
     from poseval.evaluateAP import evaluateAP
     from poseval.evaluateTracking import evaluateTracking
 except ImportError as error:
-    raise SystemExit('poseval is not installed; projects/poseval_parity/README.md says how'
-                     ) from error
+    raise SystemExit(
+        'poseval is not installed; projects/poseval_parity/README.md says how'
+    ) from error
 
 # poseval takes the videos in the file system's order, on which ties in score depend.
 eval_helpers.glob = types.SimpleNamespace(glob=lambda pattern: sorted(glob.glob(pattern)))
@@ -75,9 +76,14 @@ def make_case(rng, num_videos, num_frames, max_persons, size, quirks, names):
         images, annotations = [], []
         for frame in range(num_frames if not quirks else rng.integers(1, num_frames + 1)):
             image_id = 10000000000 + (video + 1) * 10000 + frame
-            image = dict(id=image_id, frame_id=image_id, vid_id=f'{video + 1:06d}',
-                         nframes=num_frames, is_labeled=True,
-                         file_name=f'images/val/{name}/{frame:06d}.jpg')
+            image = dict(
+                id=image_id,
+                frame_id=image_id,
+                vid_id=f'{video + 1:06d}',
+                nframes=num_frames,
+                is_labeled=True,
+                file_name=f'images/val/{name}/{frame:06d}.jpg',
+            )
             if rng.random() < region_rate:
                 regions = make_regions(rng, track_size, rng.integers(0, 4) if quirks else 8)
                 image['ignore_regions_x'] = [[p[0] for p in region] for region in regions]
@@ -103,10 +109,15 @@ def make_case(rng, num_videos, num_frames, max_persons, size, quirks, names):
                         keypoints[i] = 0
                 if quirks and rng.random() < 0.05:
                     keypoints[:] = 0
-                annotation = dict(id=image_id * 100 + person, image_id=image_id, category_id=1,
-                                  track_id=person, scores=[], bbox_head=head,
-                                  keypoints=[int(v) if grid else float(v)
-                                             for v in keypoints.ravel()])
+                annotation = dict(
+                    id=image_id * 100 + person,
+                    image_id=image_id,
+                    category_id=1,
+                    track_id=person,
+                    scores=[],
+                    bbox_head=head,
+                    keypoints=[int(v) if grid else float(v) for v in keypoints.ravel()],
+                )
                 if quirks and rng.random() < 0.1:
                     if rng.random() < 0.5:
                         annotation['bbox_head'] = [*head[:2], 0, 0]
@@ -120,8 +131,9 @@ def make_case(rng, num_videos, num_frames, max_persons, size, quirks, names):
                         shift = steps[rng.integers(0, len(steps), len(names))]
                     frame_poses.append(points + shift)
             for _ in range(rng.integers(0, 3)):
-                frame_poses.append(rng.uniform(0, track_size, (len(names), 2)).round(
-                    0 if grid else 15))
+                frame_poses.append(
+                    rng.uniform(0, track_size, (len(names), 2)).round(0 if grid else 15)
+                )
             if quirks and frame_poses and rng.random() < 0.3:
                 frame_poses.append(frame_poses[rng.integers(len(frame_poses))].copy())
             if quirks and rng.random() < 0.15:
@@ -136,11 +148,14 @@ def make_case(rng, num_videos, num_frames, max_persons, size, quirks, names):
                     points = points.astype(np.float32)
                 points = np.where(absent[:, None], 0, points)
                 poses.setdefault(image_id, []).append(
-                    dict(keypoints=points, keypoint_scores=np.where(absent, 0, scores),
-                         score=1.0))
+                    dict(keypoints=points, keypoint_scores=np.where(absent, 0, scores), score=1.0)
+                )
         rng.shuffle(annotations)
-        videos[name] = dict(images=images, annotations=annotations, categories=[
-            dict(id=1, name='person', supercategory='person', keypoints=list(names))])
+        videos[name] = dict(
+            images=images,
+            annotations=annotations,
+            categories=[dict(id=1, name='person', supercategory='person', keypoints=list(names))],
+        )
     return videos, poses
 
 
@@ -155,9 +170,13 @@ def write_ground_truth(folder, videos, for_poseval):
         if for_poseval:
             if not content['images']:
                 continue
-            content = dict(content, annotations=[
-                dict(a, bbox_head=a.get('bbox_head', [0, 0, 0, 0]))
-                for a in content['annotations']])
+            content = dict(
+                content,
+                annotations=[
+                    dict(a, bbox_head=a.get('bbox_head', [0, 0, 0, 0]))
+                    for a in content['annotations']
+                ],
+            )
         (folder / f'{name}.json').write_text(json.dumps(content))
 
 
@@ -193,15 +212,30 @@ def difference(a, b):
 
 def random_parity(num_cases, seed, work_dir):
     """Largest difference over random cases, and how many cases showed each edge condition."""
-    worst, seen = 0.0, dict.fromkeys(
-        ('ties in score', 'ignore regions', 'persons without head box', 'frames without persons',
-         'frames without predictions', 'videos without persons', 'videos without frames',
-         'joints never annotated', 'submissions without scores', '15 joint names'), 0)
+    worst, seen = (
+        0.0,
+        dict.fromkeys(
+            (
+                'ties in score',
+                'ignore regions',
+                'persons without head box',
+                'frames without persons',
+                'frames without predictions',
+                'videos without persons',
+                'videos without frames',
+                'joints never annotated',
+                'submissions without scores',
+                '15 joint names',
+            ),
+            0,
+        ),
+    )
     for case in range(num_cases):
         rng = np.random.default_rng((seed, case))
         names = KEYPOINTS if rng.random() < 0.8 else [n for n in KEYPOINTS if n in JOINTS]
-        videos, poses = make_case(rng, rng.integers(1, 4), int(rng.choice([1, 3, 8, 30])), 5, 200,
-                                  True, names)
+        videos, poses = make_case(
+            rng, rng.integers(1, 4), int(rng.choice([1, 3, 8, 30])), 5, 200, True, names
+        )
         if rng.random() < 0.2:
             for content in list(videos.values())[1:]:
                 content['annotations'] = []
@@ -230,10 +264,15 @@ def random_parity(num_cases, seed, work_dir):
         gap = difference(official, from_files)
         if not without_scores:
             merged = folder / 'posetrack18_val.json'
-            merged.write_text(json.dumps(dict(
-                images=[i for v in videos.values() for i in v['images']],
-                annotations=[a for v in videos.values() for a in v['annotations']],
-                categories=next(iter(videos.values()))['categories'])))
+            merged.write_text(
+                json.dumps(
+                    dict(
+                        images=[i for v in videos.values() for i in v['images']],
+                        annotations=[a for v in videos.values() for a in v['annotations']],
+                        categories=next(iter(videos.values()))['categories'],
+                    )
+                )
+            )
             truth = load_ground_truth(merged)
             in_memory = evaluate_poses(truth.poses, predicted_poses(poses, truth, names))['all']
             gap = max(gap, difference(official, np.append(in_memory.ap, in_memory.mean)))
@@ -251,8 +290,9 @@ def random_parity(num_cases, seed, work_dir):
         seen['persons without head box'] += any('bbox_head' not in a for a in annotations)
         seen['frames without persons'] += len({a['image_id'] for a in annotations}) < len(images)
         seen['frames without predictions'] += len(poses) < len(images)
-        seen['videos without persons'] += any(v['images'] and not v['annotations']
-                                              for v in videos.values())
+        seen['videos without persons'] += any(
+            v['images'] and not v['annotations'] for v in videos.values()
+        )
         seen['videos without frames'] += any(not v['images'] for v in videos.values())
         seen['joints never annotated'] += bool(np.isnan(official[:15]).any())
         seen['submissions without scores'] += without_scores
@@ -265,19 +305,24 @@ def number_poses(rng, poses):
     for found in poses.values():
         numbers = np.arange(len(found))
         if rng.random() < 0.4:
-            numbers = rng.permutation(len(found) + 3)[:len(found)]
+            numbers = rng.permutation(len(found) + 3)[: len(found)]
         for pose, number in zip(found, numbers.tolist()):
             pose['track_id'] = number
 
 
 def tracking_parity(num_cases, seed, work_dir):
     """Largest difference of MOTA, precision and recall, and the sums of what occurred."""
-    worst, seen = 0.0, dict.fromkeys(
-        ('cases with annotated frames', 'frames', 'poses', 'videos of one annotated frame'), 0)
+    worst, seen = (
+        0.0,
+        dict.fromkeys(
+            ('cases with annotated frames', 'frames', 'poses', 'videos of one annotated frame'), 0
+        ),
+    )
     for case in range(num_cases):
         rng = np.random.default_rng((seed, case, 1))
-        videos, poses = make_case(rng, rng.integers(1, 4), int(rng.choice([2, 6, 15])), 5, 200,
-                                  True, KEYPOINTS)
+        videos, poses = make_case(
+            rng, rng.integers(1, 4), int(rng.choice([2, 6, 15])), 5, 200, True, KEYPOINTS
+        )
         if not any('bbox_head' in a for v in videos.values() for a in v['annotations']):
             continue
         number_poses(rng, poses)
@@ -301,9 +346,9 @@ def tracking_parity(num_cases, seed, work_dir):
                 continue
             official = evaluateTracking(*frames, '', False, False)
         gap = 0.0
-        for key, values, mean in zip(('mota', 'pre', 'rec'),
-                                     (ours.mota, ours.precision, ours.recall),
-                                     ours.means.values()):
+        for key, values, mean in zip(
+            ('mota', 'pre', 'rec'), (ours.mota, ours.precision, ours.recall), ours.means.values()
+        ):
             gap = max(gap, difference(official[key][0], np.append(values, mean)))
         if gap > 1e-6:
             print(f'case {case}: difference {gap}; kept in {folder}')
@@ -330,21 +375,30 @@ def speed(num_frames, num_persons, seed, work_dir):
     direct = time.process_time() - begin
     ours, our_load, our_time = run_ours(work_dir / 'gt', work_dir / 'pred')
     official, load, seconds = run_poseval(work_dir / 'gt', work_dir / 'pred')
-    gap = max(difference(official, ours),
-              difference(official, np.append(in_memory.ap, in_memory.mean)))
+    gap = max(
+        difference(official, ours), difference(official, np.append(in_memory.ap, in_memory.mean))
+    )
 
-    print(f'{truth.poses.num_frames} frames, {len(truth.poses.frame)} persons, '
-          f'{sum(map(len, poses.values()))} predictions, '
-          f'{sum(map(len, truth.poses.ignore_regions))} ignore regions; CPU seconds:')
-    print(f'  a validation, predictions in memory: poseval {write + load + seconds:.1f} '
-          f'(writes {write:.1f}, loads {load:.1f}, evaluates {seconds:.1f}), ours {direct:.1f}: '
-          f'{(write + load + seconds) / direct:.0f} times')
+    print(
+        f'{truth.poses.num_frames} frames, {len(truth.poses.frame)} persons, '
+        f'{sum(map(len, poses.values()))} predictions, '
+        f'{sum(map(len, truth.poses.ignore_regions))} ignore regions; CPU seconds:'
+    )
+    print(
+        f'  a validation, predictions in memory: poseval {write + load + seconds:.1f} '
+        f'(writes {write:.1f}, loads {load:.1f}, evaluates {seconds:.1f}), ours {direct:.1f}: '
+        f'{(write + load + seconds) / direct:.0f} times'
+    )
     # poseval deletes what lies in ignore regions while it loads; this package while it evaluates.
-    print(f'  without writing: poseval {load + seconds:.1f}, ours {direct:.1f}: '
-          f'{(load + seconds) / direct:.0f} times')
-    print(f'  a folder of files against a folder of files: poseval {load + seconds:.1f}, ours '
-          f'{our_load + our_time:.1f} (loads {our_load:.1f}, evaluates {our_time:.1f}): '
-          f'{(load + seconds) / (our_load + our_time):.0f} times')
+    print(
+        f'  without writing: poseval {load + seconds:.1f}, ours {direct:.1f}: '
+        f'{(load + seconds) / direct:.0f} times'
+    )
+    print(
+        f'  a folder of files against a folder of files: poseval {load + seconds:.1f}, ours '
+        f'{our_load + our_time:.1f} (loads {our_load:.1f}, evaluates {our_time:.1f}): '
+        f'{(load + seconds) / (our_load + our_time):.0f} times'
+    )
     print(f'  AP {official[-1]:.6f} and {ours[-1]:.6f}, largest difference {gap:.2e}')
 
 
@@ -356,8 +410,11 @@ def main():
     parser.add_argument('--persons', type=int, default=6, help='persons a frame of it')
     parser.add_argument('--tracking-cases', type=int, default=200, help='random cases for MOTA')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--ground-truth', type=Path,
-                        help='official annotation folder; with --predictions, compare on these')
+    parser.add_argument(
+        '--ground-truth',
+        type=Path,
+        help='official annotation folder; with --predictions, compare on these',
+    )
     parser.add_argument('--predictions', type=Path, help='submission folder')
     args = parser.parse_args()
     if args.ground_truth and args.predictions:
@@ -373,8 +430,10 @@ def main():
     for name, number in seen.items():
         print(f'  {number:6d} with {name}')
     tracking, seen = tracking_parity(args.tracking_cases, args.seed, work_dir / 'tracking')
-    print(f'{args.tracking_cases} random cases: largest difference of any MOTA, precision or '
-          f'recall {tracking:.2e}; ' + ', '.join(f'{n} {what}' for what, n in seen.items()))
+    print(
+        f'{args.tracking_cases} random cases: largest difference of any MOTA, precision or '
+        f'recall {tracking:.2e}; ' + ', '.join(f'{n} {what}' for what, n in seen.items())
+    )
     worst = max(worst, tracking)
     if args.frames:
         speed(args.frames, args.persons, args.seed, work_dir / 'speed')

@@ -96,7 +96,9 @@ def test_people_given_one_by_one_are_all_in_the_file_of_their_picture(inferencer
     for merge in (True, False):
         list(
             inferencer(
-                moving_frames(2), bboxes=[BOXES[0], []], merge_results=merge,
+                moving_frames(2),
+                bboxes=[BOXES[0], []],
+                merge_results=merge,
                 pred_out_dir=str(tmp_path),
             )  # fmt: skip
         )
@@ -832,12 +834,11 @@ def test_decoding_detection_poses_and_writing_overlap(inferencer, tmp_path, monk
     monkeypatch.setattr(
         inferencer.model, 'test_step', lambda data: during('pose', lambda: step(data))
     )
-    monkeypatch.setattr(
-        results.VideoFile, '_write', lambda *a: during('write', lambda: write(*a))
-    )
+    monkeypatch.setattr(results.VideoFile, '_write', lambda *a: during('write', lambda: write(*a)))
     assert len(list(inferencer(path, out_dir=str(tmp_path / 'out')))) == 14
     for pair in (('decode', 'detect'), ('decode', 'pose'), ('detect', 'pose'), ('write', 'pose')):
         assert frozenset(pair) in together, f'{pair[0]} never ran during {pair[1]}'
+
 
 def test_other_values_in_a_config_are_another_run(tiny_model, video, tmp_path):
     """Broken if --cfg-options may change between the two halves of a video."""

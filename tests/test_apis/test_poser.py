@@ -104,8 +104,9 @@ def test_a_window_is_put_together_from_frames_each_seen_in_its_own_crop(parts):
         clip = dict(img=[frame], img_shape=shape, ori_shape=shape)
         packed = single(streaming._sample(person, 'x.jpg', clip))
         meta = packed['data_samples'].metainfo
-        images = streaming._preprocess(
-            dict(inputs=[packed['inputs']], data_samples=[]), False)['inputs'][:, 0]
+        images = streaming._preprocess(dict(inputs=[packed['inputs']], data_samples=[]), False)[
+            'inputs'
+        ][:, 0]
         views = torch.cat([images, images.flip(-1)] if flipped else [images])
         with torch.no_grad():
             tokens = model.neck.embed(model.backbone(views)[-1]).numpy()
@@ -118,18 +119,18 @@ def test_a_window_is_put_together_from_frames_each_seen_in_its_own_crop(parts):
         clip = []
         for place, frame_id in enumerate(window.frame_ids):
             crop, tokens = seen(window, place, frame_id)
-            clip.append(
-                [resampled(view, wanted, crop, bool(n)) for n, view in enumerate(tokens)])
+            clip.append([resampled(view, wanted, crop, bool(n)) for n, view in enumerate(tokens)])
         with torch.no_grad():
-            fused = [model.neck.fuse(torch.from_numpy(np.stack(view))[None])
-                     for view in zip(*clip)]
+            fused = [model.neck.fuse(torch.from_numpy(np.stack(view))[None]) for view in zip(*clip)]
         feats = [(f,) for f in fused] if flipped else (fused[0],)
         sample = streaming._sample_of(
-            streaming.state.tracks[0].frames[window.frame_id][0], job[2], window, job[1])
+            streaming.state.tracks[0].frames[window.frame_id][0], job[2], window, job[1]
+        )
         with torch.no_grad():
             _, fields = model.head.predict(feats, [sample], test_cfg=model.test_cfg)
         np.testing.assert_allclose(
-            found.pred_fields.heatmaps, fields[0].heatmaps, rtol=0, atol=1e-4)
+            found.pred_fields.heatmaps, fields[0].heatmaps, rtol=0, atol=1e-4
+        )
         np.testing.assert_array_equal(found.metainfo['input_center'], wanted[0])
         np.testing.assert_array_equal(found.pred_instances.bboxes[0], job[2].box)
     assert streaming.state.backbone_passes == 10, 'renewals cost no pass'
@@ -197,7 +198,8 @@ def test_the_crop_is_renewed_when_the_person_grows_shrinks_or_leaves(parts, box)
     (found,) = streaming([second])
     assert streaming.state.renewals == 1
     np.testing.assert_allclose(
-        found.metainfo['input_center'], [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
+        found.metainfo['input_center'], [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]
+    )
 
 
 def test_a_keyframe_is_always_seen_in_a_crop_that_fits(parts):
@@ -215,8 +217,11 @@ def test_the_inferencer_tells_the_poser_where_people_go(tiny_model):
     inferencer = DiffPoseInferencer(*tiny_model, device='cpu', det_model='whole_image')
     boxes = [[[40 - 5 * t, 10, 65 - 5 * t, 80], [50 + 5 * t, 10, 75 + 5 * t, 80]] for t in range(9)]
     for batch_size in (1, 4):
-        list(inferencer(
-            moving_frames(9), as_clip=True, bboxes=boxes, streaming=True, batch_size=batch_size))
+        list(
+            inferencer(
+                moving_frames(9), as_clip=True, bboxes=boxes, streaming=True, batch_size=batch_size
+            )
+        )
         state = inferencer.state
         assert state.person_frames == state.backbone_passes == 18
         assert state.renewals == 16, 'they move by more than what a crop is held for'

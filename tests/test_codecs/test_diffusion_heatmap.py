@@ -168,8 +168,23 @@ def test_encoding_equals_mmposes_up_to_its_cut_at_three_sigma():
 def test_joints_that_cannot_be_learnt_from_weigh_nothing():
     c = codec()
     keypoints = np.array(
-        [[[0, 0], [191, 255], [-0.1, 9], [191.1, 9], [9, -0.1], [9, 255.1], [-900, 9], [9, 9],
-          [9, 9], [np.nan, 9], [9, np.inf], [0, 0], [9, 9]]]
+        [
+            [
+                [0, 0],
+                [191, 255],
+                [-0.1, 9],
+                [191.1, 9],
+                [9, -0.1],
+                [9, 255.1],
+                [-900, 9],
+                [9, 9],
+                [9, 9],
+                [np.nan, 9],
+                [9, np.inf],
+                [0, 0],
+                [9, 9],
+            ]
+        ]
     )
     visible = np.ones((1, 13))
     visible[0, [7, 8, 11, 12]] = [0, 0.3, 0, 0.8]
@@ -196,8 +211,11 @@ def test_the_pipeline_of_mmpose_packs_the_target():
         'dataset_keypoint_weights': np.ones(17, np.float32),
     }
     encoder = {
-        'type': 'DiffusionHeatmap', 'input_size': (192, 256), 'heatmap_size': (48, 64),
-        'sigma': 2, 'signal_scale': 0.3,
+        'type': 'DiffusionHeatmap',
+        'input_size': (192, 256),
+        'heatmap_size': (48, 64),
+        'sigma': 2,
+        'signal_scale': 0.3,
     }
     packed = PackPoseInputs()(GenerateTarget(encoder=encoder)(results))
     sample = packed['data_samples']
@@ -241,8 +259,11 @@ def test_hypotheses_are_decoded_as_a_loop_would(num):
         out['keypoint_std'][0], np.std(out['hypotheses'][0].astype(float), axis=0), atol=1e-4
     )
     assert {k: v.shape for k, v in out.items()} == {
-        'keypoints': (1, 17, 2), 'keypoint_scores': (1, 17), 'keypoint_std': (1, 17, 2),
-        'hypotheses': (1, num, 17, 2), 'hypothesis_scores': (1, num, 17),
+        'keypoints': (1, 17, 2),
+        'keypoint_scores': (1, 17),
+        'keypoint_std': (1, 17, 2),
+        'hypotheses': (1, num, 17, 2),
+        'hypothesis_scores': (1, num, 17),
     }
     assert all(v.dtype == np.float32 for v in out.values())
 

@@ -19,9 +19,7 @@ PIPELINE = [
 
 
 @cases(st.data())
-def test_a_malformed_file_gives_sound_samples_or_one_error(
-    tiny_posetrack, tmp_path_factory, data
-):
+def test_a_malformed_file_gives_sound_samples_or_one_error(tiny_posetrack, tmp_path_factory, data):
     """Broken if a wrong field is a KeyError, or if it gets into a crop as NaN."""
     content = json.loads((tiny_posetrack / 'annotations/posetrack18_val.json').read_text())
     file = tmp_path_factory.mktemp('annotations') / 'ann.json'

@@ -54,9 +54,7 @@ def test_what_is_written_can_be_trained_and_evaluated_on(download, tmp_path_fact
         return
     kind = PoseTrack17ClipDataset if year == 17 else PoseTrack18ClipDataset
     try:
-        dataset = kind(
-            ann_file=str(written), data_root=str(out), pipeline=[], test_mode=True
-        )
+        dataset = kind(ann_file=str(written), data_root=str(out), pipeline=[], test_mode=True)
         dataset.full_init()
         load_ground_truth(written)
     except ValueError as error:

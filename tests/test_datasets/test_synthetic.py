@@ -1,4 +1,5 @@
 """The written synthetic PoseTrack: bytes, layout, hardness, resuming, refusals, readers."""
+
 import hashlib
 import json
 import shutil
@@ -43,8 +44,12 @@ def test_bytes_do_not_depend_on_workers_but_on_the_seed(small, tmp_path):
 
 
 def test_no_two_videos_of_either_split_share_a_seed(small):
-    states = [tuple(video_seed(seed, split, index).generate_state(4)) for seed in (0, 1)
-              for split in ('train', 'val') for index in range(300)]
+    states = [
+        tuple(video_seed(seed, split, index).generate_state(4))
+        for seed in (0, 1)
+        for split in ('train', 'val')
+        for index in range(300)
+    ]
     assert len(set(states)) == len(states)
     # By structure, not by luck: the split is part of the key from which the state comes.
     assert video_seed(7, 'train', 3).spawn_key != video_seed(7, 'val', 3).spawn_key
@@ -56,12 +61,19 @@ def test_no_two_videos_of_either_split_share_a_seed(small):
 def test_layout_and_records_are_posetracks(small):
     root, _ = small
     merged = json.loads((root / 'annotations/posetrack18_train.json').read_text())
-    videos = [json.loads((root / f'annotations/train/{video_name("train", i)}.json').read_text())
-              for i in range(2)]
+    videos = [
+        json.loads((root / f'annotations/train/{video_name("train", i)}.json').read_text())
+        for i in range(2)
+    ]
     assert merged['images'] == videos[0]['images'] + videos[1]['images']
     assert merged['annotations'] == videos[0]['annotations'] + videos[1]['annotations']
     assert merged['categories'][0]['keypoints'][:5] == [
-        'nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear']
+        'nose',
+        'head_bottom',
+        'head_top',
+        'left_ear',
+        'right_ear',
+    ]
     ids = [a['id'] for a in merged['annotations']]
     assert len(set(ids)) == len(ids) > 0
     for number, image in enumerate(videos[1]['images']):
@@ -83,21 +95,32 @@ def test_layout_and_records_are_posetracks(small):
             assert not np.array(person[flag])[~seen].any()
         # PoseTrack's box: 15 % beyond the joints on every side.
         low, high = points[seen, :2].min(0), points[seen, :2].max(0)
-        expected = np.concatenate([low - .15 * (high - low), 1.3 * (high - low)])
-        np.testing.assert_allclose(person['bbox'], expected, atol=.03)
+        expected = np.concatenate([low - 0.15 * (high - low), 1.3 * (high - low)])
+        np.testing.assert_allclose(person['bbox'], expected, atol=0.03)
 
 
 def test_mmpose_datasets_read_it_unchanged(small):
     root, manifest = small
-    common = dict(data_root=str(root), ann_file='annotations/posetrack18_train.json',
-                  data_prefix=dict(img=''), pipeline=[])
+    common = dict(
+        data_root=str(root),
+        ann_file='annotations/posetrack18_train.json',
+        data_prefix=dict(img=''),
+        pipeline=[],
+    )
     still = DATASETS.build(dict(type='PoseTrack18Dataset', **common))
     assert len(still) == manifest['statistics']['train']['people']
     sample = still[0]
     assert sample['keypoints'].shape == (1, 17, 2)
     assert sample['keypoints_visible'].sum() == sample['num_keypoints']
-    video = DATASETS.build(dict(type='PoseTrack18VideoDataset', frame_weights=[.5, .25, .25],
-                                frame_sampler_mode='fixed', frame_indices=[-1, 0, 1], **common))
+    video = DATASETS.build(
+        dict(
+            type='PoseTrack18VideoDataset',
+            frame_weights=[0.5, 0.25, 0.25],
+            frame_sampler_mode='fixed',
+            frame_indices=[-1, 0, 1],
+            **common,
+        )
+    )
     sample = video[1]
     assert len(sample['img_path']) == 4
     assert all(cv2.imread(path) is not None for path in sample['img_path'])
@@ -110,13 +133,13 @@ def sample_val(videos, every=6):
         scene = make_scene(0, 'val', index, (320, 240), 24, 'standard')
         times = subframe_times(scene)
         for frame in range(0, 24, every):
-            geometry = scene.geometry(scene.times[frame:frame + 1])
+            geometry = scene.geometry(scene.times[frame : frame + 1])
             path = scene.keypoints(times[frame])[1]
             travel = np.linalg.norm(path.max(0) - path.min(0), axis=-1)
             rendered = RenderedFrame(frame, None, geometry, travel, float(scene.defocus[frame]))
             people.extend(annotate(scene, rendered)[0])
             for person in scene.people:
-                distance = np.linalg.norm(person.position(scene.times[frame:frame + 1]))
+                distance = np.linalg.norm(person.position(scene.times[frame : frame + 1]))
                 heights.append(scene.focal * person.body.height / distance)
     return people, np.array(heights)
 
@@ -125,10 +148,10 @@ def test_standard_difficulty_is_hard_and_people_are_60_to_240_pixels_tall():
     people, heights = sample_val(12)
     facts = statistics(people)
     assert facts['joints'] > 1000
-    assert facts['occluded'] >= .2
-    assert facts['blurred'] >= .2
+    assert facts['occluded'] >= 0.2
+    assert facts['blurred'] >= 0.2
     # Time has something to give only if most joints can be seen.
-    assert facts['occluded_or_blurred'] <= .7
+    assert facts['occluded_or_blurred'] <= 0.7
     assert heights.min() >= 59.9 and heights.max() <= 240.1
     assert heights.min() < 90 and heights.max() > 190
 
@@ -137,8 +160,15 @@ def test_manifest_tells_arguments_and_statistics(small):
     root, manifest = small
     assert manifest == json.loads((root / 'synthetic.json').read_text())
     assert manifest['complete'] is True
-    assert manifest['arguments'] == dict(train_videos=2, val_videos=1, frames=3, size=[160, 120],
-                                         seed=5, difficulty='standard', jpeg_quality=90)
+    assert manifest['arguments'] == dict(
+        train_videos=2,
+        val_videos=1,
+        frames=3,
+        size=[160, 120],
+        seed=5,
+        difficulty='standard',
+        jpeg_quality=90,
+    )
     people = json.loads((root / 'annotations/posetrack18_val.json').read_text())['annotations']
     points = np.array([p['keypoints'] for p in people]).reshape(-1, 3)[:, 2]
     flags = np.array([p['occluded'] for p in people])
@@ -189,13 +219,22 @@ def test_refuses_folders_that_are_not_its_own(tmp_path):
         synthesize(tmp_path, **SMALL)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(train_videos=-1), 'train_videos is -1'), (dict(frames=0), 'frames is 0'),
-    (dict(frames=10000), 'frames is 10000'), (dict(size=(320, 20)), 'size is'),
-    (dict(size=(320, 240, 3)), 'size is'), (dict(seed=-3), 'seed is -3'),
-    (dict(seed=.5), 'seed is 0.5'), (dict(difficulty='brutal'), "difficulty is 'brutal'.*easy"),
-    (dict(jpeg_quality=0), 'jpeg_quality is 0'), (dict(workers=0), 'workers is 0'),
-    (dict(train_videos=0, val_videos=0), 'nothing to write')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (dict(train_videos=-1), 'train_videos is -1'),
+        (dict(frames=0), 'frames is 0'),
+        (dict(frames=10000), 'frames is 10000'),
+        (dict(size=(320, 20)), 'size is'),
+        (dict(size=(320, 240, 3)), 'size is'),
+        (dict(seed=-3), 'seed is -3'),
+        (dict(seed=0.5), 'seed is 0.5'),
+        (dict(difficulty='brutal'), "difficulty is 'brutal'.*easy"),
+        (dict(jpeg_quality=0), 'jpeg_quality is 0'),
+        (dict(workers=0), 'workers is 0'),
+        (dict(train_videos=0, val_videos=0), 'nothing to write'),
+    ],
+)
 def test_bad_arguments_are_named_and_nothing_is_written(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         synthesize(tmp_path / 'set', **{**SMALL, **change})
@@ -204,8 +243,23 @@ def test_bad_arguments_are_named_and_nothing_is_written(tmp_path, change, messag
 
 def test_command_line_writes_and_tells_the_hard_shares(tmp_path, capsys):
     out = str(tmp_path / 'set')
-    main(['--out', out, '--preset', 'smoke', '--train-videos', '0', '--frames', '2', '--size',
-          '160', '120', '--workers', '1'])
+    main(
+        [
+            '--out',
+            out,
+            '--preset',
+            'smoke',
+            '--train-videos',
+            '0',
+            '--frames',
+            '2',
+            '--size',
+            '160',
+            '120',
+            '--workers',
+            '1',
+        ]
+    )
     text = capsys.readouterr().out
     assert 'val: 1 videos, 2 frames' in text and '% occluded' in text and '% blurred' in text
     with pytest.raises(SystemExit, match='synthesize: .*made with arguments'):

@@ -1,4 +1,5 @@
 """The synthetic world: bodies, camera, motion blur, and flags against brute force."""
+
 import math
 
 import cv2
@@ -43,12 +44,18 @@ def test_labels_agree_with_a_pinhole_camera_written_by_hand():
             x, y, z = x + x_0, y + scene.camera_height, z + z_0
             # Turn the world against the camera's yaw, then its pitch, then its roll.
             x, z = math.cos(yaw) * x - math.sin(yaw) * z, math.sin(yaw) * x + math.cos(yaw) * z
-            y, z = math.cos(pitch) * y - math.sin(pitch) * z, (
-                math.sin(pitch) * y + math.cos(pitch) * z)
-            x, y = math.cos(roll) * x + math.sin(roll) * y, (
-                -math.sin(roll) * x + math.cos(roll) * y)
-            expected = (scene.focal * x / z + (SIZE[0] - 1) / 2,
-                        scene.focal * y / z + (SIZE[1] - 1) / 2)
+            y, z = (
+                math.cos(pitch) * y - math.sin(pitch) * z,
+                (math.sin(pitch) * y + math.cos(pitch) * z),
+            )
+            x, y = (
+                math.cos(roll) * x + math.sin(roll) * y,
+                (-math.sin(roll) * x + math.cos(roll) * y),
+            )
+            expected = (
+                scene.focal * x / z + (SIZE[0] - 1) / 2,
+                scene.focal * y / z + (SIZE[1] - 1) / 2,
+            )
             np.testing.assert_allclose(pixels[index, joint], expected, atol=1e-6)
 
 
@@ -74,23 +81,31 @@ def test_body_stands_upright_on_the_ground_with_human_proportions():
         body = Body(np.random.default_rng(seed))
         points = body.forward(still_pose())[2][0]
         up = -points[:, 1]
-        order = ['head_top', 'nose', 'head_bottom', 'left_shoulder', 'left_elbow', 'left_wrist',
-                 'left_knee', 'left_ankle']
+        order = [
+            'head_top',
+            'nose',
+            'head_bottom',
+            'left_shoulder',
+            'left_elbow',
+            'left_wrist',
+            'left_knee',
+            'left_ankle',
+        ]
         assert (np.diff([up[KEYPOINTS.index(name)] for name in order]) < 0).all()
-        assert up[2] == pytest.approx(body.height, rel=.12)
-        assert 0 < up[15] < .1 * body.height
+        assert up[2] == pytest.approx(body.height, rel=0.12)
+        assert 0 < up[15] < 0.1 * body.height
 
 
 @pytest.mark.parametrize('family', FAMILIES)
 def test_motions_are_smooth_move_joints_and_never_sink_below_the_ground(family):
     rng = np.random.default_rng(3)
-    body, motion = Body(rng), Motion(rng, 2., (family, ), 0.)
+    body, motion = Body(rng), Motion(rng, 2.0, (family,), 0.0)
     time = np.arange(0, 2, 1 / 120)
     points = body.forward(motion(time))[2]
-    assert points[..., 1].max() < .02
+    assert points[..., 1].max() < 0.02
     speed = np.linalg.norm(np.diff(points, axis=0), axis=-1) * 120
     assert np.percentile(speed, 99) < 12, 'metres a second'
-    assert speed.max() > .5
+    assert speed.max() > 0.5
     bones = [(5, 7), (7, 9), (11, 13), (13, 15)]
     for a, b in bones:
         length = np.linalg.norm(points[:, a] - points[:, b], axis=-1)
@@ -104,19 +119,21 @@ def test_motion_blur_is_the_mean_of_sharp_pictures_drawn_one_by_one():
     assert max(counts) >= 5 and all(count % 2 for count in counts)
     for frame, picture in enumerate(render(scene)):
         total = np.zeros((SIZE[1], SIZE[0], 3))
-        middle = scene.geometry(scene.times[frame:frame + 1])
+        middle = scene.geometry(scene.times[frame : frame + 1])
         colors = scene.shade(middle, 0)
         for moment in times[frame]:
             now = np.array([moment])
-            total += draw_subframe(scene, scene.geometry(now), 0, scene.background_affine(now)[0],
-                                   colors)
+            total += draw_subframe(
+                scene, scene.geometry(now), 0, scene.background_affine(now)[0], colors
+            )
         expected = expose(scene, frame, (total / counts[frame]).astype(np.float32))
         difference = np.abs(expected.astype(int) - picture.image.astype(int))
         # Rounding may move a quad's corner by half a pixel of the doubled grid, here and there.
-        assert (difference <= 1).mean() > .999
+        assert (difference <= 1).mean() > 0.999
         if counts[frame] > 1:
-            sharp = draw_subframe(scene, middle, 0, scene.background_affine(
-                scene.times[frame:frame + 1])[0], colors)
+            sharp = draw_subframe(
+                scene, middle, 0, scene.background_affine(scene.times[frame : frame + 1])[0], colors
+            )
             assert np.abs(picture.image.astype(int) - sharp).mean() > 1
 
 
@@ -142,8 +159,12 @@ def first_hit(scene, geometry, target):
         if scene.owner[index] >= 0:
             depth = [hit_triangle(target, quad[[0, 1, 2]]), hit_triangle(target, quad[[0, 2, 3]])]
         else:
-            depth = [scene.bias[index] if hit_triangle(target, quad[[0, 1, 2]]) < np.inf
-                     or hit_triangle(target, quad[[0, 2, 3]]) < np.inf else np.inf]
+            depth = [
+                scene.bias[index]
+                if hit_triangle(target, quad[[0, 1, 2]]) < np.inf
+                or hit_triangle(target, quad[[0, 2, 3]]) < np.inf
+                else np.inf
+            ]
         if min(depth) < best[0]:
             best = (min(depth), scene.owner[index], scene.part[index])
     return best
@@ -162,7 +183,7 @@ def hit_triangle(direction, corners):
 def near_ray(scene, geometry, target):
     """Geometry cut down to quads whose bounding box the ray's pixel may touch (for speed)."""
     flat = geometry['flat'][0][scene.quads]
-    pixel = scene.project(target) * 2 + .5
+    pixel = scene.project(target) * 2 + 0.5
     return ((flat.min(1) <= pixel + 2) & (flat.max(1) >= pixel - 2)).all(-1)
 
 
@@ -185,16 +206,18 @@ def test_occluded_flags_agree_with_rays_cast_through_the_whole_scene():
                 depth, who, what = first_hit(scene, geometry, target)
                 scene.quads, scene.owner, scene.part, scene.bias = quads, owner, part, bias
                 before = (target[2] - depth) / person.body.height
-                expected = before > .015
+                expected = before > 0.015
                 if who == index and PARTS[what] in KEYPOINT_PARTS[joint]:
-                    expected = before > (labels.KEYPOINT_DEPTH[joint]
-                                         + labels.KEYPOINT_GIRTH[joint] * person.body.girth)
+                    expected = before > (
+                        labels.KEYPOINT_DEPTH[joint]
+                        + labels.KEYPOINT_GIRTH[joint] * person.body.girth
+                    )
                 total += 1
                 flagged += hidden[index, joint]
                 agree += hidden[index, joint] == expected
     assert total > 80 and flagged > 10
     # The picture is drawn by the quads' middles, a ray meets them exactly.
-    assert agree / total > .95
+    assert agree / total > 0.95
 
 
 def test_picture_shows_the_joint_where_it_is_labelled_unless_flagged():
@@ -206,7 +229,7 @@ def test_picture_shows_the_joint_where_it_is_labelled_unless_flagged():
         hidden = occlusion(scene, geometry)
         for index in range(len(scene.people)):
             for joint in range(17):
-                x, y = np.rint(geometry['pixels'][0, index, joint] * 2 + .5).astype(int)
+                x, y = np.rint(geometry['pixels'][0, index, joint] * 2 + 0.5).astype(int)
                 inside = 0 <= x < ids.shape[1] and 0 <= y < ids.shape[0]
                 if joint in (3, 4) or not inside or hidden[index, joint]:
                     continue
@@ -216,19 +239,26 @@ def test_picture_shows_the_joint_where_it_is_labelled_unless_flagged():
                 # The tips of head and nose lie on the outline, where the background may win.
                 shown = shown or (joint in (0, 1, 2) and quad < 0)
                 right, wrong = right + shown, wrong + (not shown)
-    assert right > 100 and wrong / (right + wrong) < .04
+    assert right > 100 and wrong / (right + wrong) < 0.04
 
 
 def test_far_arm_behind_the_own_chest_is_occluded_and_the_near_one_is_not():
-    calm = Difficulty(people=(1, 0, 0, 0), occluders=0, static_occluders=0, shake=0, pan=0,
-                      families=(0, 0, 0, 1, 0, 0, 0))
+    calm = Difficulty(
+        people=(1, 0, 0, 0),
+        occluders=0,
+        static_occluders=0,
+        shake=0,
+        pan=0,
+        families=(0, 0, 0, 1, 0, 0, 0),
+    )
     scene = Scene(np.random.default_rng(1), SIZE, 1, calm)
     person = scene.people[0]
-    person.path[:] = (0, 3.)
-    scene.camera[:] = (0, .1, 0)
+    person.path[:] = (0, 3.0)
+    scene.camera[:] = (0, 0.1, 0)
     # Facing the image's right: the left side is the far one.
-    person.motion = lambda t: {name: np.zeros(len(t)) + (np.pi / 2 if name == 'yaw' else 0)
-                               for name in DOFS}
+    person.motion = lambda t: {
+        name: np.zeros(len(t)) + (np.pi / 2 if name == 'yaw' else 0) for name in DOFS
+    }
     hidden = occlusion(scene, scene.geometry(scene.times))[0]
     joint = KEYPOINTS.index
     assert hidden[joint('left_shoulder')] and hidden[joint('left_elbow')]
@@ -241,17 +271,19 @@ def test_blurred_flags_follow_the_path_during_the_exposure():
     for seed in (4, 9):
         scene = scene_of(seed, frames=4)
         for picture in render(scene):
-            moments = np.linspace(-.5, .5, 101) * scene.exposure[picture.index]
+            moments = np.linspace(-0.5, 0.5, 101) * scene.exposure[picture.index]
             path = scene.keypoints(scene.times[picture.index] + moments)[1]
             for person in annotate(scene, picture)[0]:
                 mine = path[:, person['track_id']]
                 smear = np.hypot(*np.ptp(mine, axis=0).T)
                 smear = np.hypot(smear, scene.defocus[picture.index])
-                limit = max(labels.BLUR_SHARE * .6 * np.hypot(*person['bbox_head'][2:]),
-                            labels.BLUR_PIXELS * SIZE[1] / 240)
+                limit = max(
+                    labels.BLUR_SHARE * 0.6 * np.hypot(*person['bbox_head'][2:]),
+                    labels.BLUR_PIXELS * SIZE[1] / 240,
+                )
                 seen = np.array(person['keypoints'][2::3]) > 0
                 # At the limit, the few moments of the picture and the many here may differ.
-                sure = seen & (np.abs(smear / limit - 1) > .15)
+                sure = seen & (np.abs(smear / limit - 1) > 0.15)
                 flags = np.array(person['blurred'])
                 np.testing.assert_array_equal(flags[sure], (smear > limit)[sure])
                 checked, found = checked + sure.sum(), found + flags[sure].sum()
@@ -264,10 +296,12 @@ def test_head_box_holds_the_head():
         for person in annotate(scene, picture)[0]:
             x, y, w, h = person['bbox_head']
             points = picture.geometry['pixels'][0, person['track_id']]
-            assert ((points[[1, 2]] >= (x - .02, y - .02))
-                    & (points[[1, 2]] <= (x + w + .02, y + h + .02))).all()
+            assert (
+                (points[[1, 2]] >= (x - 0.02, y - 0.02))
+                & (points[[1, 2]] <= (x + w + 0.02, y + h + 0.02))
+            ).all()
             length = np.linalg.norm(points[1] - points[2])
-            assert length * .95 <= np.hypot(w, h) <= 2.2 * length + 3
+            assert length * 0.95 <= np.hypot(w, h) <= 2.2 * length + 3
 
 
 def test_far_crowd_is_an_ignore_region_that_moves_with_the_background():
@@ -279,12 +313,20 @@ def test_far_crowd_is_an_ignore_region_that_moves_with_the_background():
             assert polygon.shape[1] == 2 and len(polygon) > 2
             assert (polygon >= 0).all() and (polygon <= (159, 119)).all()
         regions.append(ignored)
-        inverse = np.linalg.inv(np.vstack([scene.background_affine(
-            scene.times[picture.index:picture.index + 1])[0], [0, 0, 1]]))
+        inverse = np.linalg.inv(
+            np.vstack(
+                [
+                    scene.background_affine(scene.times[picture.index : picture.index + 1])[0],
+                    [0, 0, 1],
+                ]
+            )
+        )
         center = inverse @ [*scene.crowd[0].mean(0), 1]
         if ((center[:2] > 2) & (center[:2] < (157, 117))).all():
-            assert any(cv2.pointPolygonTest(p.astype(np.float32), tuple(center[:2]), False) >= 0
-                       for p in ignored)
+            assert any(
+                cv2.pointPolygonTest(p.astype(np.float32), tuple(center[:2]), False) >= 0
+                for p in ignored
+            )
     assert any(regions)
 
 
@@ -300,7 +342,7 @@ def test_people_too_hidden_to_annotate_become_ignore_regions(monkeypatch):
     drawn = np.zeros(SIZE[::-1], np.uint8)
     for polygon in ignored:
         cv2.fillPoly(drawn, [polygon.round().astype(np.int32)], 1)
-    assert drawn[mask[::2, ::2]].mean() > .9, 'the region covers the person'
+    assert drawn[mask[::2, ::2]].mean() > 0.9, 'the region covers the person'
 
 
 def test_difficulties_are_ordered():

@@ -66,9 +66,7 @@ def test_a_clip_is_its_frames_and_the_nearest_good_ones(
             with pytest.raises(OSError, match=f'keyframe .*{keyframe:06d}.jpg'):
                 load(results)
             continue
-        bad = [
-            states[n] not in ('good', 'larger') or (states[n] != states[keyframe]) for n in used
-        ]
+        bad = [states[n] not in ('good', 'larger') or (states[n] != states[keyframe]) for n in used]
         results = load(results)
         good = [i for i in range(len(used)) if not bad[i]]
         for i, number in enumerate(used):

@@ -72,7 +72,12 @@ def test_sampling_is_the_algorithm_of_diffusers(kind, clip, eta, steps):
     noise = start(dtype=torch.float64)
     denoise = denoiser(noise.shape, torch.float64)
     ours = ddim_sample(
-        denoise, noise, NoiseSchedule(1000, kind), steps, eta, clip,
+        denoise,
+        noise,
+        NoiseSchedule(1000, kind),
+        steps,
+        eta,
+        clip,
         torch.Generator().manual_seed(2),
     )
     scheduler = diffusers_scheduler(kind, clip, exact=True)
@@ -177,7 +182,11 @@ def test_fresh_noise_comes_from_the_generator_alone():
 def test_callback_sees_each_state_and_its_clamped_prediction():
     noise, seen = start(), []
     ddim_sample(
-        lambda x, t: 3 * x, noise, NoiseSchedule(), 5, clip=0.5,
+        lambda x, t: 3 * x,
+        noise,
+        NoiseSchedule(),
+        5,
+        clip=0.5,
         callback=lambda *args: seen.append(args),
     )
     assert [i for i, *_ in seen] == [0, 1, 2, 3, 4]
@@ -192,7 +201,12 @@ def test_callback_sees_each_state_and_its_clamped_prediction():
 def test_the_dtype_is_kept_and_nothing_overflows(dtype, steps):
     noise = start(dtype=dtype)
     sample = ddim_sample(
-        lambda x, t: torch.tanh(x.float()), noise, NoiseSchedule(), steps, 1.0, 0.5,
+        lambda x, t: torch.tanh(x.float()),
+        noise,
+        NoiseSchedule(),
+        steps,
+        1.0,
+        0.5,
         torch.Generator().manual_seed(0),
     )
     assert sample.dtype == dtype and sample.isfinite().all()

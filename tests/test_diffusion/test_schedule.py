@@ -77,8 +77,10 @@ def test_noisy_samples_have_the_moments_of_q(kind, t):
     noise = torch.randn(4, 200_000, generator=generator, dtype=torch.float64)
     x0 = torch.tensor([-0.5, 0.0, 0.3, 0.5], dtype=torch.float64)[:, None].expand_as(noise)
     x_t = schedule.add_noise(x0, noise, torch.full((4,), t))
-    a = cosine_alphas_cumprod(1000)[t] if kind == 'cosine' else np.prod(
-        1 - np.linspace(1e-4, 0.02, 1000)[: t + 1]
+    a = (
+        cosine_alphas_cumprod(1000)[t]
+        if kind == 'cosine'
+        else np.prod(1 - np.linspace(1e-4, 0.02, 1000)[: t + 1])
     )
     std = np.sqrt(1 - a)
     np.testing.assert_allclose(x_t.mean(1), np.sqrt(a) * x0[:, 0], atol=5 * std / 200_000**0.5)

@@ -5,9 +5,25 @@ import json
 
 import numpy as np
 
-KEYPOINTS = ['nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder',
-             'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-             'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle']
+KEYPOINTS = [
+    'nose',
+    'head_bottom',
+    'head_top',
+    'left_ear',
+    'right_ear',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
+]
 
 
 def make_dataset(seed, num_videos=2, num_frames=4, max_persons=4, flags=True, tied=False):
@@ -17,9 +33,16 @@ def make_dataset(seed, num_videos=2, num_frames=4, max_persons=4, flags=True, ti
     for video in range(num_videos):
         for frame in range(num_frames):
             image_id = 10000000000 + (video + 1) * 10000 + frame
-            image = dict(id=image_id, frame_id=image_id, vid_id=f'{video + 1:06d}',
-                         nframes=num_frames, is_labeled=True, width=200, height=200,
-                         file_name=f'images/val/{video + 1:06d}_mpii_test/{frame:06d}.jpg')
+            image = dict(
+                id=image_id,
+                frame_id=image_id,
+                vid_id=f'{video + 1:06d}',
+                nframes=num_frames,
+                is_labeled=True,
+                width=200,
+                height=200,
+                file_name=f'images/val/{video + 1:06d}_mpii_test/{frame:06d}.jpg',
+            )
             if rng.random() < 0.6:
                 regions = [rng.integers(0, 200, (rng.integers(1, 7), 2)) for _ in range(2)]
                 image['ignore_regions_x'] = [r[:, 0].tolist() for r in regions]
@@ -31,12 +54,19 @@ def make_dataset(seed, num_videos=2, num_frames=4, max_persons=4, flags=True, ti
                 visible = rng.random(17) < 0.8
                 visible[3:5] = False
                 annotation = dict(
-                    id=image_id * 100 + person, image_id=image_id, category_id=1,
-                    track_id=person, iscrowd=0, num_keypoints=int(visible.sum()), scores=[],
+                    id=image_id * 100 + person,
+                    image_id=image_id,
+                    category_id=1,
+                    track_id=person,
+                    iscrowd=0,
+                    num_keypoints=int(visible.sum()),
+                    scores=[],
                     bbox=[0, 0, 200, 200],
                     bbox_head=[*points[0].tolist(), int(rng.integers(20, 60)), 40],
-                    keypoints=np.column_stack([points * visible[:, None], visible]).ravel()
-                    .tolist())
+                    keypoints=np.column_stack([points * visible[:, None], visible])
+                    .ravel()
+                    .tolist(),
+                )
                 if rng.random() < 0.1:
                     del annotation['bbox_head']
                 if flags:
@@ -52,8 +82,11 @@ def make_dataset(seed, num_videos=2, num_frames=4, max_persons=4, flags=True, ti
             scores = [rng.integers(1, 4, 17) / 4 if tied else rng.random(17) for _ in found]
             if found:
                 poses[image_id] = list(zip(found, scores))
-    content = dict(images=images, annotations=annotations, categories=[
-        dict(id=1, name='person', supercategory='person', keypoints=list(KEYPOINTS))])
+    content = dict(
+        images=images,
+        annotations=annotations,
+        categories=[dict(id=1, name='person', supercategory='person', keypoints=list(KEYPOINTS))],
+    )
     return content, poses
 
 
@@ -79,5 +112,3 @@ def as_poses(poses):
         image_id: [dict(keypoints=k, keypoint_scores=s, score=float(s.mean())) for k, s in found]
         for image_id, found in poses.items()
     }
-
-

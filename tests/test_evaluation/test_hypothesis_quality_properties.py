@@ -37,10 +37,14 @@ def loops(samples, n, threshold):
             continue
         best, highest = None, -1
         for pose in one['pred_instances']['hypotheses'][0][:n]:
-            similar = np.mean([
-                np.exp(-((pose[j] - true[j]) ** 2).sum() / (2 * 100 * 100 * (2 * sigmas[j]) ** 2))
-                for j in joints
-            ])
+            similar = np.mean(
+                [
+                    np.exp(
+                        -((pose[j] - true[j]) ** 2).sum() / (2 * 100 * 100 * (2 * sigmas[j]) ** 2)
+                    )
+                    for j in joints
+                ]
+            )
             if similar > highest + 1e-12:
                 best, highest = pose, similar
         known += len(joints)

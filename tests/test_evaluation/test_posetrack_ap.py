@@ -32,13 +32,22 @@ def samples_of(poses, seed=0):
     rng = np.random.default_rng(seed)
     ids = itertools.count()
     return [
-        dict(id=next(ids), img_id=image_id, img_path=f'{image_id}.jpg',
-             pred_instances=dict(keypoints=keypoints[None].astype(np.float32),
-                                 keypoint_scores=scores[None].astype(np.float32),
-                                 bboxes=np.array([[10., 20, 110, 220]], np.float32)),
-             gt_instances=dict(bbox_scores=rng.random(1).astype(np.float32),
-                               bbox_scales=rng.uniform(80, 160, (1, 2)).astype(np.float32)))
-        for image_id, found in poses.items() for keypoints, scores in found
+        dict(
+            id=next(ids),
+            img_id=image_id,
+            img_path=f'{image_id}.jpg',
+            pred_instances=dict(
+                keypoints=keypoints[None].astype(np.float32),
+                keypoint_scores=scores[None].astype(np.float32),
+                bboxes=np.array([[10.0, 20, 110, 220]], np.float32),
+            ),
+            gt_instances=dict(
+                bbox_scores=rng.random(1).astype(np.float32),
+                bbox_scales=rng.uniform(80, 160, (1, 2)).astype(np.float32),
+            ),
+        )
+        for image_id, found in poses.items()
+        for keypoints, scores in found
     ]
 
 
@@ -67,8 +76,10 @@ def test_keys_through_the_evaluator_are_those_that_save_best_can_name(case):
     samples = samples_of(poses)
     evaluator.process(samples, [])
     metrics = evaluator.evaluate(len(samples))
-    assert list(metrics) == [f'posetrack/{key}' for key in (
-        *GROUP_KEYS, 'AP', 'AP (occluded)', 'AP (blurred)', 'AP (clear)')]
+    assert list(metrics) == [
+        f'posetrack/{key}'
+        for key in (*GROUP_KEYS, 'AP', 'AP (occluded)', 'AP (blurred)', 'AP (clear)')
+    ]
     assert all(isinstance(value, float) for value in metrics.values())
 
 
@@ -76,15 +87,18 @@ def test_without_flags_there_are_no_hard_joint_keys(tmp_path):
     content, poses = make_dataset(5, flags=False)
     merged, _ = write_both(tmp_path, content)
     assert list(evaluate(samples_of(poses), merged)) == [
-        f'posetrack/{key}' for key in (*GROUP_KEYS, 'AP')]
+        f'posetrack/{key}' for key in (*GROUP_KEYS, 'AP')
+    ]
 
 
 def test_numbers_are_those_of_the_protocol_in_percent(case):
     _, poses, merged, official = case
     metrics = evaluate(samples_of(poses), merged, nms_mode='none')
     truth = load_ground_truth(merged)
-    float32 = {i: [(k.astype(np.float32), s.astype(np.float32)) for k, s in found]
-               for i, found in poses.items()}
+    float32 = {
+        i: [(k.astype(np.float32), s.astype(np.float32)) for k, s in found]
+        for i, found in poses.items()
+    }
     expected = evaluate_poses(truth.poses, predicted_poses(as_poses(float32), truth))
     assert metrics['posetrack/AP'] == expected['all'].mean > 1
     assert metrics['posetrack/Head AP'] == expected['all'].groups['Head']
@@ -115,8 +129,13 @@ class KeptByMMPose(CocoMetric):
 def test_scores_and_nms_are_mmposes(case, tmp_path, score_mode, nms_mode):
     _, poses, merged, _ = case
     samples = samples_of(poses)
-    arguments = dict(score_mode=score_mode, nms_mode=nms_mode, nms_thr=0.5, format_only=True,
-                     keypoint_score_thr=0.4)
+    arguments = dict(
+        score_mode=score_mode,
+        nms_mode=nms_mode,
+        nms_thr=0.5,
+        format_only=True,
+        keypoint_score_thr=0.4,
+    )
     theirs = KeptByMMPose(ann_file=str(merged), outfile_prefix='unused/x', **arguments)
     theirs.dataset_meta = META
     theirs.process([], copy.deepcopy(samples))
@@ -152,18 +171,33 @@ def test_format_only_writes_the_official_folder_and_no_numbers(case, tmp_path):
     test_set = tmp_path / 'posetrack18_test.json'
     test_set.write_text(json.dumps(content))
     folder = tmp_path / 'submission'
-    assert evaluate(samples_of(poses), test_set, format_only=True, nms_mode='none',
-                    outfile_prefix=str(folder / 'results')) == {}
+    assert (
+        evaluate(
+            samples_of(poses),
+            test_set,
+            format_only=True,
+            nms_mode='none',
+            outfile_prefix=str(folder / 'results'),
+        )
+        == {}
+    )
     assert sorted(f.name for f in folder.iterdir()) == [
-        '000001_mpii_test.json', '000002_mpii_test.json']
+        '000001_mpii_test.json',
+        '000002_mpii_test.json',
+    ]
     truth = load_ground_truth(merged)
     again = predicted_poses(load_submission(folder, truth), truth)
     assert len(again.frame) == sum(map(len, poses.values()))
 
 
-@pytest.mark.parametrize(('source', 'text'), [
-    ('detected', 'boxes: detected'), ('ground_truth', 'boxes: ground truth'),
-    (None, 'boxes: source not stated')])
+@pytest.mark.parametrize(
+    ('source', 'text'),
+    [
+        ('detected', 'boxes: detected'),
+        ('ground_truth', 'boxes: ground truth'),
+        (None, 'boxes: source not stated'),
+    ],
+)
 def test_table_shows_groups_and_mean_and_says_whose_boxes(case, caplog, source, text):
     _, poses, merged, _ = case
     logger = MMLogger.get_instance('test_posetrack_ap', log_level='INFO')
@@ -184,8 +218,9 @@ def test_the_datasets_word_on_its_boxes_counts(case, monkeypatch):
     """A file of detections may be set at test time, and box_source be left as it was."""
     _, poses, merged, _ = case
     said = []
-    monkeypatch.setattr('diffpose_mm.evaluation.posetrack_ap.print_log',
-                        lambda message, *_: said.append(message))
+    monkeypatch.setattr(
+        'diffpose_mm.evaluation.posetrack_ap.print_log', lambda message, *_: said.append(message)
+    )
     metric = PoseTrackAP(ann_file=str(merged), box_source='ground_truth')
     metric.dataset_meta = dict(META, box_source='detected')
     metric.process([], samples_of(poses))
@@ -229,13 +264,19 @@ def test_several_persons_in_one_sample_count_each(case):
     """Bottom-up models give one sample a frame."""
     _, poses, merged, _ = case
     together = [
-        dict(id=i, img_id=image_id, pred_instances=dict(
-            keypoints=np.stack([k for k, _ in found]).astype(np.float32),
-            keypoint_scores=np.stack([s for _, s in found]).astype(np.float32)))
+        dict(
+            id=i,
+            img_id=image_id,
+            pred_instances=dict(
+                keypoints=np.stack([k for k, _ in found]).astype(np.float32),
+                keypoint_scores=np.stack([s for _, s in found]).astype(np.float32),
+            ),
+        )
         for i, (image_id, found) in enumerate(poses.items())
     ]
     assert evaluate(together, merged, nms_mode='none') == evaluate(
-        samples_of(poses), merged, nms_mode='none')
+        samples_of(poses), merged, nms_mode='none'
+    )
 
 
 @pytest.mark.parametrize('field', ['keypoints', 'keypoint_scores'])
@@ -271,12 +312,15 @@ def test_wrong_predictions_are_refused(case):
         evaluate([], merged)
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (dict(score_mode='mean'), 'score_mode must be one of'),
-    (dict(nms_mode='box'), 'nms_mode must be one of'),
-    (dict(format_only=True), 'needs outfile_prefix'),
-    (dict(ann_file='nowhere.json'), 'nowhere.json: no such annotation file'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(score_mode='mean'), 'score_mode must be one of'),
+        (dict(nms_mode='box'), 'nms_mode must be one of'),
+        (dict(format_only=True), 'needs outfile_prefix'),
+        (dict(ann_file='nowhere.json'), 'nowhere.json: no such annotation file'),
+    ],
+)
 def test_wrong_arguments_are_refused_at_once(arguments, message):
     with pytest.raises(ValueError, match=message):
         PoseTrackAP(**arguments)

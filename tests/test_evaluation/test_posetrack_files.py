@@ -43,10 +43,16 @@ def test_one_file_and_the_official_folder_give_the_same_ground_truth(case):
     from_file, from_folder = load_ground_truth(merged), load_ground_truth(official)
     same_poses(from_file.poses, from_folder.poses)
     assert from_file.frame_of_image == from_folder.frame_of_image
-    assert list(from_file.videos) == list(from_folder.videos) == [
-        '000001_mpii_test', '000002_mpii_test']
-    assert from_file.num_without_head_box == sum(
-        'bbox_head' not in a for a in content['annotations']) > 0
+    assert (
+        list(from_file.videos)
+        == list(from_folder.videos)
+        == ['000001_mpii_test', '000002_mpii_test']
+    )
+    assert (
+        from_file.num_without_head_box
+        == sum('bbox_head' not in a for a in content['annotations'])
+        > 0
+    )
 
 
 def test_videos_that_are_mixed_in_the_file_are_sorted_apart(case, tmp_path):
@@ -116,10 +122,12 @@ def test_submission_holds_what_the_official_code_reads(case, tmp_path):
         expected = json.loads((official / file.name).read_text())
         assert [i['id'] for i in written['images']] == [i['id'] for i in expected['images']]
         assert [i['file_name'] for i in written['images']] == [
-            i['file_name'] for i in expected['images']]
+            i['file_name'] for i in expected['images']
+        ]
         assert written['categories'][0]['keypoints'] == KEYPOINTS
         assert len(written['annotations']) == sum(
-            len(poses.get(i['id'], [])) for i in written['images'])
+            len(poses.get(i['id'], [])) for i in written['images']
+        )
         for annotation in written['annotations']:
             assert annotation['scores'] == annotation['keypoints'][2::3]
             assert len(annotation['scores']) == 17
@@ -132,8 +140,17 @@ def test_submission_of_15_keypoints_leaves_the_ears_out(case, tmp_path):
     truth = load_ground_truth(merged)
     names = [name for name in KEYPOINTS if name in JOINTS]
     rows = [KEYPOINTS.index(name) for name in names]
-    cut = {i: [dict(keypoints=p['keypoints'][rows], keypoint_scores=p['keypoint_scores'][rows],
-                    score=p['score']) for p in found] for i, found in poses.items()}
+    cut = {
+        i: [
+            dict(
+                keypoints=p['keypoints'][rows],
+                keypoint_scores=p['keypoint_scores'][rows],
+                score=p['score'],
+            )
+            for p in found
+        ]
+        for i, found in poses.items()
+    }
     write_submission(tmp_path / 'out', cut, truth, names)
     again = load_submission(tmp_path / 'out', truth)
     ours, others = predicted_poses(cut, truth, names), predicted_poses(again, truth)
@@ -157,7 +174,8 @@ def test_a_video_without_frames_is_kept_and_written(case, tmp_path):
     _, poses, _, official = case
     content = json.loads(next(official.iterdir()).read_text())
     (official / '999999_mpii_test.json').write_text(
-        json.dumps(dict(content, images=[], annotations=[])))
+        json.dumps(dict(content, images=[], annotations=[]))
+    )
     truth = load_ground_truth(official)
     files = write_submission(tmp_path / 'out', poses, truth)
     assert json.loads(files[-1].read_text())['images'] == []
@@ -170,7 +188,8 @@ def test_annotations_of_images_that_were_cut_out_are_left_out(case, tmp_path):
     path.write_text(json.dumps(dict(content, images=content['images'][:3])))
     kept = {i['id'] for i in content['images'][:3]}
     assert len(load_ground_truth(path).poses.frame) == sum(
-        a['image_id'] in kept for a in content['annotations'])
+        a['image_id'] in kept for a in content['annotations']
+    )
 
 
 def test_a_test_set_without_annotations_loads_only_when_allowed(case, tmp_path):
@@ -211,20 +230,23 @@ def change(content, what):
         content['images'][0].update(file_name='0.jpg', vid_id='')
 
 
-@pytest.mark.parametrize(('what', 'message'), [
-    ('head boxes', "no annotation has 'bbox_head'"),
-    ('keypoint names', "lacks 'keypoints' in 'categories'"),
-    ('COCO', 'lacks the PoseTrack keypoints head_bottom, head_top'),
-    ('file_name', "image 10000010000 lacks 'file_name'"),
-    ('keypoints', "lacks 'keypoints'"),
-    ('length', "3 values in 'keypoints', not 3 x 17"),
-    ('twice', 'occurs twice'),
-    ('regions', 'image 10000010000 .*as many x as y'),
-    ('flat regions', 'image 10000010000 .*lists of polygons'),
-    ('flags', "1 values in 'occluded', not 17"),
-    ('PoseTrack17', "'annolist' is the format of PoseTrack17"),
-    ('video', 'lies in no video folder'),
-])
+@pytest.mark.parametrize(
+    ('what', 'message'),
+    [
+        ('head boxes', "no annotation has 'bbox_head'"),
+        ('keypoint names', "lacks 'keypoints' in 'categories'"),
+        ('COCO', 'lacks the PoseTrack keypoints head_bottom, head_top'),
+        ('file_name', "image 10000010000 lacks 'file_name'"),
+        ('keypoints', "lacks 'keypoints'"),
+        ('length', "3 values in 'keypoints', not 3 x 17"),
+        ('twice', 'occurs twice'),
+        ('regions', 'image 10000010000 .*as many x as y'),
+        ('flat regions', 'image 10000010000 .*lists of polygons'),
+        ('flags', "1 values in 'occluded', not 17"),
+        ('PoseTrack17', "'annolist' is the format of PoseTrack17"),
+        ('video', 'lies in no video folder'),
+    ],
+)
 def test_a_file_that_is_not_posetracks_is_named_with_the_field(case, tmp_path, what, message):
     content = copy.deepcopy(case[0])
     change(content, what)

@@ -14,8 +14,10 @@ from mmpose.registry import METRICS
 from diffpose_mm.evaluation import load_ground_truth, load_submission
 from diffpose_mm.evaluation.posetrack_mota import link_by_oks
 
-META = dict(parse_pose_metainfo(dict(from_file='configs/_base_/datasets/posetrack18.py')),
-            box_source='detected')
+META = dict(
+    parse_pose_metainfo(dict(from_file='configs/_base_/datasets/posetrack18.py')),
+    box_source='detected',
+)
 BODY = np.random.default_rng(0).uniform(0, 100, (17, 2))
 
 
@@ -31,32 +33,43 @@ def write_truth(folder, frames=5, persons=2, regions=(), videos=1):
             image_id = 1000 * video + frame
             image = dict(id=image_id, file_name=f'images/val/{video:06d}_mpii_test/{frame:06d}.jpg')
             if frame in regions:
-                image.update(ignore_regions_x=[[-1, 9999, 9999, -1]],
-                             ignore_regions_y=[[-1, -1, 9999, 9999]])
+                image.update(
+                    ignore_regions_x=[[-1, 9999, 9999, -1]], ignore_regions_y=[[-1, -1, 9999, 9999]]
+                )
             images.append(image)
             for person in range(persons):
                 triplets = np.column_stack([place(person, frame), np.ones(17)])
-                annotations.append(dict(id=len(annotations), image_id=image_id, track_id=person,
-                                        bbox_head=[0, 0, 30, 40],
-                                        keypoints=triplets.ravel().tolist()))
+                annotations.append(
+                    dict(
+                        id=len(annotations),
+                        image_id=image_id,
+                        track_id=person,
+                        bbox_head=[0, 0, 30, 40],
+                        keypoints=triplets.ravel().tolist(),
+                    )
+                )
     category = dict(id=1, name='person', keypoints=KEYPOINTS)
     path = folder / 'posetrack18_val.json'
-    path.write_text(json.dumps(dict(images=images, annotations=annotations,
-                                    categories=[category])))
+    path.write_text(json.dumps(dict(images=images, annotations=annotations, categories=[category])))
     return path
 
 
 def sample(number, frame, points, track=-1, score=0.9, video=0):
-    return dict(id=number, img_id=1000 * video + frame, track_id=track,
-                pred_instances=dict(keypoints=points[None],
-                                    keypoint_scores=np.full((1, 17), score)),
-                gt_instances=dict(bbox_scores=np.ones(1), bbox_scales=np.full((1, 2), 100.)))
+    return dict(
+        id=number,
+        img_id=1000 * video + frame,
+        track_id=track,
+        pred_instances=dict(keypoints=points[None], keypoint_scores=np.full((1, 17), score)),
+        gt_instances=dict(bbox_scores=np.ones(1), bbox_scales=np.full((1, 2), 100.0)),
+    )
 
 
 def walk(frames=5, persons=2, track=lambda person, frame: person, **kwargs):
     pairs = [(frame, person) for frame in range(frames) for person in range(persons)]
-    return [sample(i, frame, place(person, frame), track(person, frame), **kwargs)
-            for i, (frame, person) in enumerate(pairs)]
+    return [
+        sample(i, frame, place(person, frame), track(person, frame), **kwargs)
+        for i, (frame, person) in enumerate(pairs)
+    ]
 
 
 def evaluate(path, samples, **arguments):
@@ -70,8 +83,12 @@ def evaluate(path, samples, **arguments):
 def test_right_tracks_are_worth_100(tracks, tmp_path):
     metrics = evaluate(write_truth(tmp_path), walk(), tracks=tracks)
     groups = [f'posetrack/{name} MOTA' for name in 'Head Shou Elb Wri Hip Knee Ankl'.split()]
-    assert list(metrics) == [*groups, 'posetrack/MOTA', 'posetrack/MOT precision',
-                             'posetrack/MOT recall']
+    assert list(metrics) == [
+        *groups,
+        'posetrack/MOTA',
+        'posetrack/MOT precision',
+        'posetrack/MOT recall',
+    ]
     assert set(metrics.values()) == {100.0}
 
 
@@ -180,8 +197,12 @@ def test_submission_carries_the_tracks(tmp_path):
     for image in content['images'][1:4]:
         image['is_labeled'] = False
     path.write_text(json.dumps(content))
-    evaluate(path, [s for s in walk() if s['img_id'] != 1], max_gap=0,
-             outfile_prefix=str(tmp_path / 'oks' / 'x'))
+    evaluate(
+        path,
+        [s for s in walk() if s['img_id'] != 1],
+        max_gap=0,
+        outfile_prefix=str(tmp_path / 'oks' / 'x'),
+    )
     poses = load_submission(tmp_path / 'oks', load_ground_truth(path))
     assert [sorted(p['track_id'] for p in poses[i]) for i in (0, 2, 3, 4)] == [[0, 1]] * 4
 
@@ -190,8 +211,12 @@ def test_stands_beside_ap_and_says_whose_boxes_and_tracks(tmp_path, caplog):
     logger = MMLogger.get_instance('test_posetrack_mota', log_level='INFO')
     logger.addHandler(caplog.handler)
     path = str(write_truth(tmp_path))
-    evaluator = Evaluator([dict(type='mmpose.PoseTrackAP', ann_file=path),
-                           dict(type='mmpose.PoseTrackMOTA', ann_file=path, tracks='boxes')])
+    evaluator = Evaluator(
+        [
+            dict(type='mmpose.PoseTrackAP', ann_file=path),
+            dict(type='mmpose.PoseTrackMOTA', ann_file=path, tracks='boxes'),
+        ]
+    )
     evaluator.dataset_meta = META
     with caplog.at_level(logging.INFO):
         evaluator.process(walk())

@@ -60,8 +60,9 @@ def slow_ap(entries, num_true, tied):
 
 def slow_evaluation(content, poses, tied=False):
     """Kind of joint -> list of 15 APs, from a COCO-style dict and (keypoints, scores) by image."""
-    entries = {kind: {joint: [] for joint in JOINTS}
-               for kind in ('all', 'occluded', 'blurred', 'clear')}
+    entries = {
+        kind: {joint: [] for joint in JOINTS} for kind in ('all', 'occluded', 'blurred', 'clear')
+    }
     num_true = {kind: dict.fromkeys(JOINTS, 0) for kind in entries}
     for image in sorted(content['images'], key=lambda image: image['file_name']):
         persons = [a for a in content['annotations'] if a['image_id'] == image['id']]
@@ -76,7 +77,7 @@ def slow_evaluation(content, poses, tied=False):
         for person in persons:
             joints, kinds = {}, {}
             for i, joint in enumerate(KEYPOINTS):
-                x, y, visible = person['keypoints'][3 * i:3 * i + 3]
+                x, y, visible = person['keypoints'][3 * i : 3 * i + 3]
                 if joint in JOINTS and (x or y or visible) and kept(x, y):
                     joints[joint] = (x, y)
                     of = [f for f in ('occluded', 'blurred') if person.get(f, [0] * 17)[i]]
@@ -84,24 +85,31 @@ def slow_evaluation(content, poses, tied=False):
                     for kind in kinds[joint]:
                         num_true[kind][joint] += 1
             _, _, width, height = person.get('bbox_head', [0, 0, 0, 0])
-            people.append((joints, kinds, 0.6 * (width**2 + height**2)**0.5))
+            people.append((joints, kinds, 0.6 * (width**2 + height**2) ** 0.5))
 
         found = []
         for keypoints, scores in poses.get(image['id'], []):
-            found.append({joint: (*keypoints[i], scores[i]) for i, joint in enumerate(KEYPOINTS)
-                          if joint in JOINTS and kept(*keypoints[i])})
+            found.append(
+                {
+                    joint: (*keypoints[i], scores[i])
+                    for i, joint in enumerate(KEYPOINTS)
+                    if joint in JOINTS and kept(*keypoints[i])
+                }
+            )
 
         def right(pose, person, joint):
             joints, _, size = person
             if joint not in joints or joint not in pose or size == 0:
                 return False
             (ax, ay), (bx, by, _) = joints[joint], pose[joint]
-            return ((ax - bx)**2 + (ay - by)**2)**0.5 / size <= 0.5
+            return ((ax - bx) ** 2 + (ay - by) ** 2) ** 0.5 / size <= 0.5
 
         proposals = {}
         for number, pose in enumerate(found):
-            worth = [sum(right(pose, person, j) for j in JOINTS) / max(len(person[0]), 1)
-                     for person in people]
+            worth = [
+                sum(right(pose, person, j) for j in JOINTS) / max(len(person[0]), 1)
+                for person in people
+            ]
             proposals[number] = (worth.index(max(worth)), max(worth))
         assigned = {}
         for person in range(len(people)):
@@ -120,17 +128,22 @@ def slow_evaluation(content, poses, tied=False):
                     if person is not None and joint in person[0] and kind not in person[1][joint]:
                         continue
                     entries[kind][joint].append((score, correct))
-    return {kind: [slow_ap(entries[kind][j], num_true[kind][j], tied)
-                   if kind == 'all' or num_true[kind][j] else float('nan') for j in JOINTS]
-            for kind in entries}
+    return {
+        kind: [
+            slow_ap(entries[kind][j], num_true[kind][j], tied)
+            if kind == 'all' or num_true[kind][j]
+            else float('nan')
+            for j in JOINTS
+        ]
+        for kind in entries
+    }
 
 
 @pytest.mark.parametrize('seed', range(25))
 def test_equals_plain_loops(seed, tmp_path):
     """All, occluded, blurred and clear APs of each joint equal those of the slow protocol."""
     tied = seed % 3 == 0
-    content, poses = make_dataset(seed, num_videos=seed % 3 + 1, num_frames=seed % 7 + 4,
-                                  tied=tied)
+    content, poses = make_dataset(seed, num_videos=seed % 3 + 1, num_frames=seed % 7 + 4, tied=tied)
     merged, _ = write_both(tmp_path, content)
     truth = load_ground_truth(merged)
     result = evaluate_poses(truth.poses, predicted_poses(as_poses(poses), truth))
@@ -143,26 +156,34 @@ def test_equals_plain_loops(seed, tmp_path):
 # --- cases whose result follows from the rules by hand -------------------------------------------
 
 
-def truth_of(frames, points=None, head=10.0, num_frames=None, present=None, regions=None,
-             flags=None):
+def truth_of(
+    frames, points=None, head=10.0, num_frames=None, present=None, regions=None, flags=None
+):
     """True persons in the given frames; joints at 100 + 10 i, or ``points`` (P, 15, 2)."""
     number = len(frames)
     if points is None:
         points = np.zeros((number, 15, 2)) + 100 + 10 * np.arange(15)[:, None]
     num_frames = num_frames or max(frames, default=-1) + 1
     return TruePoses(
-        frame=np.array(frames, dtype=int), points=np.array(points, dtype=float),
+        frame=np.array(frames, dtype=int),
+        points=np.array(points, dtype=float),
         present=np.ones((number, 15), bool) if present is None else np.array(present),
-        head_size=np.full(number, head), ignore_regions=regions or [[]] * num_frames,
-        flags=flags or {})
+        head_size=np.full(number, head),
+        ignore_regions=regions or [[]] * num_frames,
+        flags=flags or {},
+    )
 
 
 def predictions_of(frames, points, scores=None):
     number = len(frames)
     if scores is None:
         scores = np.linspace(1, 0.5, number)[:, None].repeat(15, 1)
-    return PredictedPoses(np.array(frames, dtype=int), np.array(points, dtype=float).reshape(
-        number, 15, 2), np.ones((number, 15), bool), np.array(scores, dtype=float).reshape(-1, 15))
+    return PredictedPoses(
+        np.array(frames, dtype=int),
+        np.array(points, dtype=float).reshape(number, 15, 2),
+        np.ones((number, 15), bool),
+        np.array(scores, dtype=float).reshape(-1, 15),
+    )
 
 
 def test_perfect_predictions_have_ap_100():
@@ -228,7 +249,7 @@ def test_a_person_without_head_box_cannot_be_matched():
 
 
 def test_joints_in_ignore_regions_are_neither_true_nor_false():
-    square = np.array([[95., 95], [105, 95], [105, 105], [95, 105]])
+    square = np.array([[95.0, 95], [105, 95], [105, 105], [95, 105]])
     truth = truth_of([0], regions=[[square]])
     result = evaluate_poses(truth, predictions_of([0], truth.points))['all']
     # Joint 0 lies at (100, 100): deleted on both sides, so nobody predicted it.
@@ -237,7 +258,7 @@ def test_joints_in_ignore_regions_are_neither_true_nor_false():
 
 
 def test_a_joint_on_the_border_of_a_region_stays():
-    square = np.array([[100., 95], [105, 95], [105, 105], [100, 105]])
+    square = np.array([[100.0, 95], [105, 95], [105, 105], [100, 105]])
     truth = truth_of([0], regions=[[square]])
     assert evaluate_poses(truth, predictions_of([0], truth.points))['all'].ap[0] == 100
 
@@ -299,8 +320,10 @@ def test_points_in_regions_equal_exact_arithmetic(seed):
     rng = np.random.default_rng(seed)
     regions, points, frame = [], [], []
     for index in range(4):
-        polygons = [rng.integers(0, 12, (rng.integers(0, 8), 2)).astype(float)
-                    for _ in range(rng.integers(0, 4))]
+        polygons = [
+            rng.integers(0, 12, (rng.integers(0, 8), 2)).astype(float)
+            for _ in range(rng.integers(0, 4))
+        ]
         if seed % 2:
             polygons = [polygon / 7 + 0.1 for polygon in polygons]
         regions.append(polygons)
@@ -311,6 +334,8 @@ def test_points_in_regions_equal_exact_arithmetic(seed):
         points.append(np.concatenate(candidates))
         frame += [index] * len(points[-1])
     points = np.concatenate(points)
-    expected = [any(slow_inside(x, y, polygon[:, 0], polygon[:, 1]) for polygon in regions[f])
-                for (x, y), f in zip(points, frame)]
+    expected = [
+        any(slow_inside(x, y, polygon[:, 0], polygon[:, 1]) for polygon in regions[f])
+        for (x, y), f in zip(points, frame)
+    ]
     assert points_in_regions(points, np.array(frame), regions).tolist() == expected

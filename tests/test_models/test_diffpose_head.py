@@ -21,25 +21,41 @@ def make_head(**kwargs):
     head = DiffPoseHead(
         in_channels=8,
         out_channels=K,
-        pose_decoder=dict(type='PoseDecoder', channels=(16, 8, 8), out_channels=8, time_dims=16,
-                          num_heads=2, num_groups=4),
+        pose_decoder=dict(
+            type='PoseDecoder',
+            channels=(16, 8, 8),
+            out_channels=8,
+            time_dims=16,
+            num_heads=2,
+            num_groups=4,
+        ),
         decoder=CODEC,
-        **kwargs)
+        **kwargs,
+    )
     head.init_weights()
     torch.nn.init.normal_(head.pose_decoder.final_layer.weight, std=0.3)
     return head.eval()
 
 
 def make_sample(index, keypoints=None, visible=None):
-    sample = PoseDataSample(metainfo=dict(
-        img_id=100 + index, id=index, img_path=f'{index}.jpg', flip_indices=FLIP,
-        input_size=(48, 64), input_center=np.array([10., 20.]), input_scale=np.array([96., 128.])))
+    sample = PoseDataSample(
+        metainfo=dict(
+            img_id=100 + index,
+            id=index,
+            img_path=f'{index}.jpg',
+            flip_indices=FLIP,
+            input_size=(48, 64),
+            input_center=np.array([10.0, 20.0]),
+            input_scale=np.array([96.0, 128.0]),
+        )
+    )
     if keypoints is None:
         keypoints = np.random.RandomState(index).uniform(8, 40, (1, K, 2))
     encoded = DiffusionHeatmap((48, 64), (12, 16), sigma=1.5).encode(keypoints, visible)
     sample.gt_fields = PixelData(heatmaps=torch.from_numpy(encoded['heatmaps']))
     sample.gt_instance_labels = InstanceData(
-        keypoint_weights=torch.from_numpy(encoded['keypoint_weights']))
+        keypoint_weights=torch.from_numpy(encoded['keypoint_weights'])
+    )
     return sample
 
 
@@ -62,7 +78,7 @@ def test_loss_of_a_perfect_network_is_zero_and_x_t_is_the_forward_process():
     x0 = torch.stack([s.gt_fields.heatmaps for s in samples])
     head = make_head(noise_draws=400)
     oracle = head.pose_decoder = Oracle(x0)
-    losses = head.loss((torch.zeros(3, 8, 4, 3), ), samples)
+    losses = head.loss((torch.zeros(3, 8, 4, 3),), samples)
     assert float(losses['loss_kpt']) == 0
     assert float(losses['acc_pose']) == 1
     steps, x_t = oracle.steps[0], oracle.inputs[0]
@@ -86,7 +102,7 @@ def test_loss_is_the_weighted_mse_of_unannotated_joints_without_weight():
     wrong = x0.clone()
     wrong[:, [1, 3]] += 5
     head.pose_decoder = Oracle(wrong)
-    feats = (torch.zeros(2, 8, 4, 3), )
+    feats = (torch.zeros(2, 8, 4, 3),)
     assert float(head.loss(feats, samples)['loss_kpt']) == 0
     head.pose_decoder = Oracle(x0 + 0.5)
     expected = 0.25 * 2 / 4  # two of four joints count, the mean is over all
@@ -97,13 +113,13 @@ def test_loss_reaches_the_features():
     """Broken if the backbone got no gradient through the prepared features."""
     head = make_head().train()
     feature = torch.randn(2, 8, 4, 3, requires_grad=True)
-    head.loss((feature, ), [make_sample(0), make_sample(1)])['loss_kpt'].backward()
+    head.loss((feature,), [make_sample(0), make_sample(1)])['loss_kpt'].backward()
     assert feature.grad.abs().sum() > 0
 
 
 def predict(head, feature, samples, **test_cfg):
     with torch.no_grad():
-        return head.predict((feature, ), samples, test_cfg)
+        return head.predict((feature,), samples, test_cfg)
 
 
 @pytest.mark.parametrize('eta', [0.0, 1.0])
@@ -117,12 +133,12 @@ def test_prediction_depends_on_the_sample_not_on_its_batch(eta):
     reordered = predict(head, feature[order], [samples[i] for i in order], **options)
     torch.manual_seed(99)  # the global generator must play no part
     for place, i in enumerate(order):
-        alone = predict(head, feature[i:i + 1], [samples[i]], **options)[0]
+        alone = predict(head, feature[i : i + 1], [samples[i]], **options)[0]
         for other in (alone, reordered[place]):
+            np.testing.assert_allclose(together[i].hypotheses, other.hypotheses, atol=1e-3)
             np.testing.assert_allclose(
-                together[i].hypotheses, other.hypotheses, atol=1e-3)
-            np.testing.assert_allclose(
-                together[i].keypoint_scores, other.keypoint_scores, atol=1e-4)
+                together[i].keypoint_scores, other.keypoint_scores, atol=1e-4
+            )
     changed = predict(head, feature, samples, **{**options, 'seed': 8})
     assert np.abs(changed[0].hypotheses - together[0].hypotheses).max() > 1e-2
 
@@ -136,8 +152,7 @@ def test_hypotheses_are_independent_and_more_of_them_keep_the_first():
     assert four.keypoint_std.shape == (1, K, 2)
     np.testing.assert_allclose(two.hypotheses[0], four.hypotheses[0, :2], atol=1e-3)
     assert np.abs(np.diff(four.hypotheses[0], axis=0)).max(axis=(1, 2)).min() > 1e-3
-    np.testing.assert_allclose(
-        four.keypoint_std[0], four.hypotheses[0].std(axis=0), atol=1e-4)
+    np.testing.assert_allclose(four.keypoint_std[0], four.hypotheses[0].std(axis=0), atol=1e-4)
     single = predict(head, feature, sample, sampling_steps=2)[0]
     assert 'hypotheses' not in single
     assert np.all(single.keypoint_std == 0)
@@ -149,9 +164,12 @@ def test_noise_does_not_depend_on_the_number_of_hypotheses_and_differs_between_s
     meta = dict(img_id=5, id=6)
     first = [draw(g) for g in noise_generators(meta, 0, 3)]
     assert [draw(g) for g in noise_generators(dict(meta), 0, 2)] == first[:2]
-    others = [dict(img_id=5, id=7), dict(img_id=6, id=6),
-              dict(img_id=5, input_center=np.array([1., 2.])),
-              dict(img_id=5, input_center=np.array([1., 3.]))]
+    others = [
+        dict(img_id=5, id=7),
+        dict(img_id=6, id=6),
+        dict(img_id=5, input_center=np.array([1.0, 2.0])),
+        dict(img_id=5, input_center=np.array([1.0, 3.0])),
+    ]
     drawn = [draw(noise_generators(m, 0, 1)[0]) for m in [meta, *others]]
     drawn.append(draw(noise_generators(meta, 1, 1)[0]))
     assert len({tuple(d) for d in drawn}) == len(drawn)
@@ -165,8 +183,9 @@ def test_a_perfect_network_is_decoded_to_the_true_pose_for_any_number_of_steps(s
     head = make_head()
     heatmaps = sample.gt_fields.heatmaps[None]
     head.pose_decoder.denoise = lambda x_t, t, prepared: heatmaps.expand(len(x_t), -1, -1, -1)
-    result = predict(head, torch.zeros(1, 8, 4, 3), [sample], sampling_steps=steps,
-                     num_hypotheses=3)[0]
+    result = predict(
+        head, torch.zeros(1, 8, 4, 3), [sample], sampling_steps=steps, num_hypotheses=3
+    )[0]
     np.testing.assert_allclose(result.keypoints, keypoints, atol=0.1)
     np.testing.assert_allclose(result.keypoint_std, 0, atol=0.05)
     assert result.keypoint_scores.min() > 0.9
@@ -175,7 +194,7 @@ def test_a_perfect_network_is_decoded_to_the_true_pose_for_any_number_of_steps(s
 def sized_sample(index):
     """A sample with a box of 60 x 40 image pixels, which are 30 x 20 input pixels, and sigmas."""
     sample = make_sample(index)
-    sample.gt_instances = InstanceData(bboxes=np.array([[5., 10., 65., 50.]]))
+    sample.gt_instances = InstanceData(bboxes=np.array([[5.0, 10.0, 65.0, 50.0]]))
     sample.set_metainfo(dict(sigmas=np.array([0.03, 0.2, 0.05, 0.1])))
     return sample
 
@@ -183,24 +202,39 @@ def sized_sample(index):
 def agreement(poses, sigmas, area):
     """Expected OKS of each pose, joint by joint."""
     return [
-        np.mean([
-            np.mean([np.exp(-np.sum((poses[i, k] - poses[j, k])**2) / (8 * area * sigmas[k]**2))
-                     for k in range(K)]) for j in range(len(poses)) if j != i
-        ]) for i in range(len(poses))
+        np.mean(
+            [
+                np.mean(
+                    [
+                        np.exp(
+                            -np.sum((poses[i, k] - poses[j, k]) ** 2) / (8 * area * sigmas[k] ** 2)
+                        )
+                        for k in range(K)
+                    ]
+                )
+                for j in range(len(poses))
+                if j != i
+            ]
+        )
+        for i in range(len(poses))
     ]
 
 
 def test_consensus_is_the_hypothesis_that_agrees_best(monkeypatch):
     """Broken if joints of several hypotheses were mixed, or the size of the person were wrong."""
     areas = []
-    monkeypatch.setattr(diffpose_head, 'consensus', lambda poses, area, sigmas: (
-        areas.append(area), consensus(poses, area, sigmas))[1])
+    monkeypatch.setattr(
+        diffpose_head,
+        'consensus',
+        lambda poses, area, sigmas: (areas.append(area), consensus(poses, area, sigmas))[1],
+    )
     head, samples = make_head(), [sized_sample(i) for i in range(6)]
     feature, options = torch.randn(6, 8, 4, 3), dict(sampling_steps=3, num_hypotheses=5)
     means = predict(head, feature, samples, **options)
     chosen = set()
     for mean, result, sample in zip(
-            means, predict(head, feature, samples, aggregate='consensus', **options), samples):
+        means, predict(head, feature, samples, aggregate='consensus', **options), samples
+    ):
         extent = head.decoder.input_extent / [96, 128]
         area = 60 * 40 * extent[0] * extent[1]
         best = int(np.argmax(agreement(mean.hypotheses[0], sample.sigmas, area)))
@@ -235,10 +269,18 @@ def test_number_of_decoder_calls_is_the_number_of_steps():
     head, calls = make_head(), dict(prepare=0, denoise=0)
     for name in calls:
         method = getattr(head.pose_decoder, name)
-        setattr(head.pose_decoder, name, lambda *args, n=name, m=method: (
-            calls.__setitem__(n, calls[n] + 1), m(*args))[1])
-    predict(head, torch.randn(2, 8, 4, 3), [make_sample(0), make_sample(1)], sampling_steps=4,
-            num_hypotheses=10)
+        setattr(
+            head.pose_decoder,
+            name,
+            lambda *args, n=name, m=method: (calls.__setitem__(n, calls[n] + 1), m(*args))[1],
+        )
+    predict(
+        head,
+        torch.randn(2, 8, 4, 3),
+        [make_sample(0), make_sample(1)],
+        sampling_steps=4,
+        num_hypotheses=10,
+    )
     assert calls == dict(prepare=1, denoise=4)
 
 
@@ -253,8 +295,8 @@ def test_flip_test_is_equivariant():
         one = head._denoise_heatmaps(x, t, prepared, FLIP)
         other = head._denoise_heatmaps(x[:, FLIP].flip(-1), t, prepared[::-1], FLIP)
         torch.testing.assert_close(one, other[:, FLIP].flip(-1), atol=1e-5, rtol=1e-4)
-        heatmaps = head.sample([(original, ), (mirror, )], [sample], cfg)
-        plain = head.sample((original, ), [sample], {**cfg, 'flip_test': False})
+        heatmaps = head.sample([(original,), (mirror,)], [sample], cfg)
+        plain = head.sample((original,), [sample], {**cfg, 'flip_test': False})
     assert heatmaps.shape == (1, 1, K, 16, 12)
     assert (heatmaps - plain).abs().max() > 1e-4
 
@@ -263,18 +305,29 @@ def test_heatmaps_on_request():
     """Broken if users who draw heatmaps got none, or those of one hypothesis."""
     head = make_head()
     feature, samples = torch.randn(2, 8, 4, 3), [make_sample(0), make_sample(1)]
-    _, fields = predict(head, feature, samples, num_hypotheses=3, sampling_steps=1,
-                        output_heatmaps=True)
+    _, fields = predict(
+        head, feature, samples, num_hypotheses=3, sampling_steps=1, output_heatmaps=True
+    )
     cfg = head.check_test_cfg(dict(num_hypotheses=3, sampling_steps=1))
     with torch.no_grad():
-        expected = head.sample((feature, ), samples, cfg).mean(dim=1)
+        expected = head.sample((feature,), samples, cfg).mean(dim=1)
     torch.testing.assert_close(torch.stack([f.heatmaps for f in fields]), expected)
 
 
-@pytest.mark.parametrize('field, value', [
-    ('sampling_steps', 0), ('sampling_steps', 1001), ('sampling_steps', 2.5),
-    ('num_hypotheses', 0), ('num_hypotheses', '4'), ('eta', -0.1), ('eta', 1.5),
-    ('aggregate', 'median'), ('aggregate', None)])
+@pytest.mark.parametrize(
+    'field, value',
+    [
+        ('sampling_steps', 0),
+        ('sampling_steps', 1001),
+        ('sampling_steps', 2.5),
+        ('num_hypotheses', 0),
+        ('num_hypotheses', '4'),
+        ('eta', -0.1),
+        ('eta', 1.5),
+        ('aggregate', 'median'),
+        ('aggregate', None),
+    ],
+)
 def test_test_cfg_out_of_range_is_named(field, value):
     """Broken if S > T or N < 1 ended in a strange result or an error about tensors."""
     with pytest.raises(ValueError, match=f'test_cfg.{field} must'):

@@ -13,8 +13,14 @@ from diffpose_mm.models.pose_decoder import TimeEmbedding
 def small_decoder(**kwargs):
     torch.manual_seed(0)
     options = dict(
-        in_channels=12, num_keypoints=5, channels=(16, 12, 8), out_channels=8, time_dims=16,
-        num_heads=2, num_groups=4)
+        in_channels=12,
+        num_keypoints=5,
+        channels=(16, 12, 8),
+        out_channels=8,
+        time_dims=16,
+        num_heads=2,
+        num_groups=4,
+    )
     decoder = PoseDecoder(**{**options, **kwargs})
     return decoder.eval()
 
@@ -39,8 +45,12 @@ def reference_decoder(decoder, x_t, feature, t):
     feature_2 = decoder.lift_mid(feature_1)
     feature_3 = decoder.lift_high(feature_2)
     total = 0
-    scales = zip(decoder.interactions, (noisy_1, noisy_2, noisy_3),
-                 (feature_1, feature_2, feature_3), (4, 2, 1))
+    scales = zip(
+        decoder.interactions,
+        (noisy_1, noisy_2, noisy_3),
+        (feature_1, feature_2, feature_3),
+        (4, 2, 1),
+    )
     for part, noisy, level, enlarge in scales:
         refined = part.refine_noisy(part.embed_noisy(noisy))
         if part.interaction == 'lookup':
@@ -50,12 +60,14 @@ def reference_decoder(decoder, x_t, feature, t):
             left = refined
         padding = (part.map_feature.kernel_size[0] - 1) // 2
         joined = F.conv2d(
-            torch.cat([left, level], dim=1), joined_weight(part), part.map_feature.bias,
-            padding=padding)
+            torch.cat([left, level], dim=1),
+            joined_weight(part),
+            part.map_feature.bias,
+            padding=padding,
+        )
         refined = part.project(part.refine(joined))
         while enlarge > 1:
-            refined = F.interpolate(
-                refined, scale_factor=2, mode='bilinear', align_corners=False)
+            refined = F.interpolate(refined, scale_factor=2, mode='bilinear', align_corners=False)
             enlarge //= 2
         total = total + refined
     return decoder.final_layer(total)
@@ -71,7 +83,7 @@ def test_prepared_path_equals_the_plain_formulas(interaction):
         prepared = decoder.prepare(feature)
         for step in (999, 500, 0):
             x_t = torch.randn(6, 5, 16, 12)
-            t = torch.full((6, ), step)
+            t = torch.full((6,), step)
             plain = reference_decoder(decoder, x_t, feature.repeat_interleave(3, dim=0), t)
             cached = decoder.denoise(x_t, t, prepared)
             assert plain.abs().max() > 0.1
@@ -85,8 +97,10 @@ def test_lookup_lets_the_noisy_heatmaps_act_through_one_channel_only():
     feature, t = torch.randn(1, 12, 4, 3), torch.tensor([300])
     masks = []
     for part in decoder.interactions:
-        part.mask = lambda noisy, size=masks: (size.append(noisy.shape), torch.full_like(
-            noisy[:, :1], 0.3))[1]
+        part.mask = lambda noisy, size=masks: (
+            size.append(noisy.shape),
+            torch.full_like(noisy[:, :1], 0.3),
+        )[1]
     with torch.no_grad():
         one = decoder(torch.randn(1, 5, 16, 12), feature, t)
         other = decoder(torch.randn(1, 5, 16, 12), feature, t)
@@ -102,8 +116,11 @@ def test_output_depends_on_noise_feature_and_step(interaction):
     x_t, feature, t = torch.randn(1, 5, 16, 12), torch.randn(1, 12, 4, 3), torch.tensor([300])
     with torch.no_grad():
         base = decoder(x_t, feature, t)
-        for changed in (decoder(x_t + 1, feature, t), decoder(x_t, feature + 1, t),
-                        decoder(x_t, feature, t + 500)):
+        for changed in (
+            decoder(x_t + 1, feature, t),
+            decoder(x_t, feature + 1, t),
+            decoder(x_t, feature, t + 500),
+        ):
             assert (changed - base).abs().max() > 1e-4
 
 
@@ -115,15 +132,16 @@ def test_samples_do_not_see_their_batch():
     with torch.no_grad():
         whole = decoder(x_t, feature, t)
         for i in range(4):
-            alone = decoder(x_t[i:i + 1], feature[i:i + 1], t[i:i + 1])
-            torch.testing.assert_close(whole[i:i + 1], alone, atol=1e-5, rtol=1e-4)
+            alone = decoder(x_t[i : i + 1], feature[i : i + 1], t[i : i + 1])
+            torch.testing.assert_close(whole[i : i + 1], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_all_parameters_are_trained():
     """Broken if a branch were built and not used."""
     decoder = small_decoder()
     decoder(torch.randn(2, 5, 16, 12), torch.randn(2, 12, 4, 3), torch.tensor([5, 900])).pow(
-        2).sum().backward()
+        2
+    ).sum().backward()
     unused = [name for name, p in decoder.named_parameters() if p.grad is None]
     assert unused == []
 
@@ -134,8 +152,8 @@ def test_time_embedding_is_the_sinusoid_of_the_transformer():
     embedding.mlp = torch.nn.Sequential(torch.nn.Linear(8, 8, bias=False))
     torch.nn.init.eye_(embedding.mlp[0].weight)
     out = embedding(torch.tensor([7])).detach()[0].tolist()
-    expected = [math.sin(7 * 10000**(-i / 4)) for i in range(4)]
-    expected += [math.cos(7 * 10000**(-i / 4)) for i in range(4)]
+    expected = [math.sin(7 * 10000 ** (-i / 4)) for i in range(4)]
+    expected += [math.cos(7 * 10000 ** (-i / 4)) for i in range(4)]
     assert out == pytest.approx(expected, abs=1e-5)
 
 

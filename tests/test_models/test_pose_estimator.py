@@ -20,8 +20,15 @@ BACKBONES = {
 }  # yapf: disable
 
 
-def make_model(backbone='mmpose ResNet', frames=3, neck=True, head='DiffPoseHead', test_cfg=None,
-               codec=CODEC, feature_size=(3, 4)):
+def make_model(
+    backbone='mmpose ResNet',
+    frames=3,
+    neck=True,
+    head='DiffPoseHead',
+    test_cfg=None,
+    codec=CODEC,
+    feature_size=(3, 4),
+):
     torch.manual_seed(0)
     backbone, channels = BACKBONES[backbone]
     heads = dict(
@@ -34,11 +41,20 @@ def make_model(backbone='mmpose ResNet', frames=3, neck=True, head='DiffPoseHead
             deconv_out_channels=(8, 8), deconv_kernel_sizes=(4, 4)))  # yapf: disable
     model = TopdownClipEstimator(
         backbone=backbone,
-        neck=dict(type='SpatioTemporalNeck', in_channels=channels, feature_size=feature_size,
-                  num_frames=frames, embed_dims=16, num_layers=1,
-                  num_heads=2) if neck else None,
+        neck=dict(
+            type='SpatioTemporalNeck',
+            in_channels=channels,
+            feature_size=feature_size,
+            num_frames=frames,
+            embed_dims=16,
+            num_layers=1,
+            num_heads=2,
+        )
+        if neck
+        else None,
         head=heads[head],
-        test_cfg=test_cfg)
+        test_cfg=test_cfg,
+    )
     model.init_weights()
     return model.eval()
 
@@ -46,9 +62,16 @@ def make_model(backbone='mmpose ResNet', frames=3, neck=True, head='DiffPoseHead
 def make_samples(count):
     samples = []
     for i in range(count):
-        sample = PoseDataSample(metainfo=dict(
-            img_id=i, id=i, flip_indices=[1, 0, 3, 2], input_size=(48, 64),
-            input_center=np.array([100. + 10 * i, 50.]), input_scale=np.array([72., 96.])))
+        sample = PoseDataSample(
+            metainfo=dict(
+                img_id=i,
+                id=i,
+                flip_indices=[1, 0, 3, 2],
+                input_size=(48, 64),
+                input_center=np.array([100.0 + 10 * i, 50.0]),
+                input_scale=np.array([72.0, 96.0]),
+            )
+        )
         sample.gt_instances = InstanceData(bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1))
         samples.append(sample)
     return samples
@@ -78,14 +101,15 @@ def test_a_model_without_neck_is_the_single_frame_model():
     clips = torch.randn(2, 1, 3, 64, 48)
     with torch.no_grad():
         torch.testing.assert_close(
-            model.extract_feat(clips)[0], model.backbone(clips[:, 0])[-1], atol=1e-4, rtol=1e-3)
+            model.extract_feat(clips)[0], model.backbone(clips[:, 0])[-1], atol=1e-4, rtol=1e-3
+        )
     with pytest.raises(ValueError, match=r'3 frames.*SpatioTemporalNeck.*frame_offsets=\(0,\)'):
         model.extract_feat(torch.randn(2, 3, 3, 64, 48))
 
 
 def crop_to_image(points, center, scale):
     """Invert the UDP crop: input pixel 0 and w-1 are the two edges of the enlarged box."""
-    return np.array(center) - np.array(scale) / 2 + points / (np.array([48., 64.]) - 1) * scale
+    return np.array(center) - np.array(scale) / 2 + points / (np.array([48.0, 64.0]) - 1) * scale
 
 
 @pytest.mark.parametrize('flip_test', [False, True])
@@ -102,20 +126,24 @@ def test_keypoints_hypotheses_and_spread_are_in_image_pixels(flip_test):
         results = model.predict(clips, samples)
     for i, (crop, result) in enumerate(zip(raw, results)):
         image = result.pred_instances
-        center, scale = (100. + 10 * i, 50.), np.array([72., 96.])
+        center, scale = (100.0 + 10 * i, 50.0), np.array([72.0, 96.0])
         np.testing.assert_allclose(
-            image.keypoints, crop_to_image(crop.keypoints, center, scale), atol=1e-3)
+            image.keypoints, crop_to_image(crop.keypoints, center, scale), atol=1e-3
+        )
         np.testing.assert_allclose(
-            image.hypotheses, crop_to_image(crop.hypotheses, center, scale), atol=1e-3)
+            image.hypotheses, crop_to_image(crop.hypotheses, center, scale), atol=1e-3
+        )
         assert image.keypoint_std.max() > 0.01
         np.testing.assert_allclose(
-            image.keypoint_std[0], image.hypotheses[0].std(axis=0), atol=1e-3)
+            image.keypoint_std[0], image.hypotheses[0].std(axis=0), atol=1e-3
+        )
 
 
 def test_selected_keypoints_are_selected_in_every_field():
     """Broken if output_keypoint_indices left hypotheses with all joints."""
-    model = make_model(test_cfg=dict(num_hypotheses=2, sampling_steps=1,
-                                     output_keypoint_indices=[3, 1]))
+    model = make_model(
+        test_cfg=dict(num_hypotheses=2, sampling_steps=1, output_keypoint_indices=[3, 1])
+    )
     whole = make_model(test_cfg=dict(num_hypotheses=2, sampling_steps=1))
     whole.load_state_dict(model.state_dict())
     clips = torch.randn(1, 3, 3, 64, 48)
@@ -131,12 +159,19 @@ def test_selected_keypoints_are_selected_in_every_field():
 def test_coordinates_survive_crop_encode_decode_and_way_back():
     """Broken if TopdownAffine, codec and estimator did not mean the same input pixels."""
     from mmpose.datasets.transforms import TopdownAffine
+
     model = make_model(test_cfg=dict(sampling_steps=1))
-    center, scale = np.array([[100., 50.]]), np.array([[72., 96.]])
+    center, scale = np.array([[100.0, 50.0]]), np.array([[72.0, 96.0]])
     keypoints = np.random.RandomState(0).uniform([70, 10], [130, 90], (1, 4, 2))
-    crop = TopdownAffine(input_size=(48, 64), use_udp=True)(dict(
-        img=[np.zeros((120, 200, 3), np.uint8)], bbox_center=center, bbox_scale=scale,
-        keypoints=keypoints, keypoints_visible=np.ones((1, 4))))
+    crop = TopdownAffine(input_size=(48, 64), use_udp=True)(
+        dict(
+            img=[np.zeros((120, 200, 3), np.uint8)],
+            bbox_center=center,
+            bbox_scale=scale,
+            keypoints=keypoints,
+            keypoints_visible=np.ones((1, 4)),
+        )
+    )
     sample = make_samples(1)[0]
     sample.set_metainfo(dict(input_center=crop['input_center'], input_scale=crop['input_scale']))
     heatmaps = model.head.decoder.encode(crop['transformed_keypoints'])['heatmaps']

@@ -10,8 +10,14 @@ from diffpose_mm.models import SpatioTemporalNeck
 
 def small_neck(**kwargs):
     options = dict(
-        in_channels=12, feature_size=(3, 4), num_frames=5, embed_dims=16, num_layers=2,
-        num_heads=4, out_channels=8)
+        in_channels=12,
+        feature_size=(3, 4),
+        num_frames=5,
+        embed_dims=16,
+        num_layers=2,
+        num_heads=4,
+        out_channels=8,
+    )
     torch.manual_seed(0)
     return SpatioTemporalNeck(**{**options, **kwargs}).eval()
 
@@ -28,18 +34,30 @@ def reference_strl(neck, feats):
     for layer in neck.layers:
         dims, hidden = layer.ffn[0].in_features, layer.ffn[0].out_features
         twin = nn.TransformerEncoderLayer(
-            dims, layer.attn.num_heads, hidden, dropout=0.0, activation=F.gelu, batch_first=True,
-            norm_first=True)
-        twin.load_state_dict({
-            'self_attn.in_proj_weight': layer.attn.qkv.weight,
-            'self_attn.in_proj_bias': layer.attn.qkv.bias,
-            'self_attn.out_proj.weight': layer.attn.proj.weight,
-            'self_attn.out_proj.bias': layer.attn.proj.bias,
-            'linear1.weight': layer.ffn[0].weight, 'linear1.bias': layer.ffn[0].bias,
-            'linear2.weight': layer.ffn[2].weight, 'linear2.bias': layer.ffn[2].bias,
-            'norm1.weight': layer.norm1.weight, 'norm1.bias': layer.norm1.bias,
-            'norm2.weight': layer.norm2.weight, 'norm2.bias': layer.norm2.bias,
-        })
+            dims,
+            layer.attn.num_heads,
+            hidden,
+            dropout=0.0,
+            activation=F.gelu,
+            batch_first=True,
+            norm_first=True,
+        )
+        twin.load_state_dict(
+            {
+                'self_attn.in_proj_weight': layer.attn.qkv.weight,
+                'self_attn.in_proj_bias': layer.attn.qkv.bias,
+                'self_attn.out_proj.weight': layer.attn.proj.weight,
+                'self_attn.out_proj.bias': layer.attn.proj.bias,
+                'linear1.weight': layer.ffn[0].weight,
+                'linear1.bias': layer.ffn[0].bias,
+                'linear2.weight': layer.ffn[2].weight,
+                'linear2.bias': layer.ffn[2].bias,
+                'norm1.weight': layer.norm1.weight,
+                'norm1.bias': layer.norm1.bias,
+                'norm2.weight': layer.norm2.weight,
+                'norm2.bias': layer.norm2.bias,
+            }
+        )
         tokens = twin.train()(tokens)  # train mode: not the fused inference kernel
     tokens = neck.norm(tokens)
     width, height = neck.feature_size
@@ -48,7 +66,8 @@ def reference_strl(neck, feats):
         for x in range(width):
             place = y * width + x
             joined = torch.cat(
-                [tokens[:, t * height * width + place] for t in range(neck.num_frames)], dim=1)
+                [tokens[:, t * height * width + place] for t in range(neck.num_frames)], dim=1
+            )
             out[:, :, y, x] = neck.aggregate(joined)
     return out
 
@@ -122,16 +141,18 @@ def test_checkpoint_of_another_clip_length_is_refused():
         small_neck(num_frames=3).load_state_dict(small_neck().state_dict())
 
 
-@pytest.mark.parametrize('shape', [(2, 4, 12, 4, 3), (2, 5, 11, 4, 3), (2, 5, 12, 3, 4),
-                                   (10, 12, 4, 3)])
+@pytest.mark.parametrize(
+    'shape', [(2, 4, 12, 4, 3), (2, 5, 11, 4, 3), (2, 5, 12, 3, 4), (10, 12, 4, 3)]
+)
 def test_features_that_do_not_fit_are_named(shape):
     """Broken if a wrong T, width or stride ended in an error of torch without a hint."""
     with pytest.raises(ValueError, match='num_frames.*frame_offsets.*feature_size'):
         small_neck()(torch.randn(shape))
 
 
-@pytest.mark.parametrize('field', [dict(num_frames=0), dict(num_layers=0), dict(num_heads=3),
-                                   dict(feature_size=(0, 4))])
+@pytest.mark.parametrize(
+    'field', [dict(num_frames=0), dict(num_layers=0), dict(num_heads=3), dict(feature_size=(0, 4))]
+)
 def test_impossible_sizes_are_refused(field):
     """Broken if a config typo were found only when training starts."""
     with pytest.raises(ValueError, match=next(iter(field))):

@@ -15,7 +15,8 @@ STEPS, HYPOTHESES = [1, 2], [1, 3]
 
 def load_script():
     spec = importlib.util.spec_from_file_location(
-        'benchmark_cost', ROOT / 'projects/benchmark/cost.py')
+        'benchmark_cost', ROOT / 'projects/benchmark/cost.py'
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -27,14 +28,17 @@ cost = load_script()
 
 @pytest.fixture(scope='module')
 def rows(small_config):
-    measured = cost.measure(
-        small_config, 2, STEPS, HYPOTHESES, repeats=2, min_seconds=0.0)
+    measured = cost.measure(small_config, 2, STEPS, HYPOTHESES, repeats=2, min_seconds=0.0)
     return {row['part']: row for row in measured}
 
 
 def test_every_part_is_measured(rows):
     assert set(rows) == {
-        'backbone, 3 frames', 'backbone, 1 frame', 'ViTPose, 1 frame', 'STRL', 'decoder: prepare',
+        'backbone, 3 frames',
+        'backbone, 1 frame',
+        'ViTPose, 1 frame',
+        'STRL',
+        'decoder: prepare',
         *(f'decoder: one call, N={n}' for n in HYPOTHESES),
         *(f'heatmaps to keypoints, N={n}' for n in HYPOTHESES),
         *(f'whole, S={s} N={n}' for s in STEPS for n in HYPOTHESES),
@@ -65,7 +69,8 @@ def test_parameters_add_up_to_the_model(small_config, rows):
     assert rows['whole, S=1 N=3']['parameters'] == total
     assert rows['ViTPose, 1 frame']['parameters'] == (
         sum(p.numel() for p in model.backbone.parameters())
-        + sum(p.numel() for p in vitpose_head.parameters()))
+        + sum(p.numel() for p in vitpose_head.parameters())
+    )
 
 
 def test_parameters_of_prepare_are_those_it_uses(small_config):
@@ -92,7 +97,8 @@ def test_whole_flops_are_those_of_a_real_pass(small_config, rows, steps, hypothe
     model, vitpose_head = cost.build_models(small_config)
     with torch.no_grad():
         parts = cost.make_parts(
-            model, vitpose_head, (48, 64), 2, [(steps, hypotheses)], torch.device('cpu'))
+            model, vitpose_head, (48, 64), 2, [(steps, hypotheses)], torch.device('cpu')
+        )
         name = f'whole, S={steps} N={hypotheses}'
         flops = cost.count_flops(parts[name + ' (in one pass)'])
     assert flops == 2 * rows[name]['flops']
@@ -105,9 +111,12 @@ def test_flops_of_layers_known_in_closed_form():
     with torch.no_grad():
         assert cost.count_flops(lambda: linear(torch.randn(6, 5))) == 2 * 6 * 5 * 7
         assert cost.count_flops(lambda: conv(torch.randn(2, 3, 8, 6))) == 2 * 2 * 4 * 12 * 3 * 9
-        assert cost.count_flops(
-            lambda: nn.functional.scaled_dot_product_attention(query, query, query)
-        ) == 2 * 2 * (2 * 3) * 11 * 11 * 8
+        assert (
+            cost.count_flops(
+                lambda: nn.functional.scaled_dot_product_attention(query, query, query)
+            )
+            == 2 * 2 * (2 * 3) * 11 * 11 * 8
+        )
 
 
 def test_ratios_survive_a_machine_that_slows_down():
@@ -122,7 +131,8 @@ def test_ratios_survive_a_machine_that_slows_down():
 
     parts = {'backbone': part(1.0), 'half': part(0.5)}
     results = cost.time_parts(
-        parts, 'backbone', 9, torch.device('cpu'), clock=lambda: now[0], min_seconds=0)
+        parts, 'backbone', 9, torch.device('cpu'), clock=lambda: now[0], min_seconds=0
+    )
     seconds = [times['backbone'] for times in results]
     assert max(seconds) > 1.5 * min(seconds)
     for times in results:
@@ -131,32 +141,53 @@ def test_ratios_survive_a_machine_that_slows_down():
 
 def test_time_limit_leaves_three_repeats():
     results = cost.time_parts(
-        {'a': lambda: None}, 'a', 10, torch.device('cpu'), min_seconds=0, max_seconds=-1)
+        {'a': lambda: None}, 'a', 10, torch.device('cpu'), min_seconds=0, max_seconds=-1
+    )
     assert len(results) == 3
 
 
 def test_command_line_prints_and_writes_the_same_table(small_config, tmp_path, capsys):
     config = tmp_path / 'small.py'
     small_config.dump(config)
-    cost.main([
-        str(config), '--batch-sizes', '1', '--steps', '1', '--hypotheses', '1', '--repeats', '1',
-        '--min-seconds', '0', '--amp', 'bf16', '--json', str(tmp_path / 'cost.json'),
-        '--markdown', str(tmp_path / 'cost.md')])
+    cost.main(
+        [
+            str(config),
+            '--batch-sizes',
+            '1',
+            '--steps',
+            '1',
+            '--hypotheses',
+            '1',
+            '--repeats',
+            '1',
+            '--min-seconds',
+            '0',
+            '--amp',
+            'bf16',
+            '--json',
+            str(tmp_path / 'cost.json'),
+            '--markdown',
+            str(tmp_path / 'cost.md'),
+        ]
+    )
     printed = capsys.readouterr().out
     assert printed.strip() == (tmp_path / 'cost.md').read_text().strip()
     written = json.loads((tmp_path / 'cost.json').read_text())
     assert written['run']['precision'] == 'autocast bf16'
-    (case, ) = written['cases']
+    (case,) = written['cases']
     assert (case['input_size'], case['batch']) == ([48, 64], 1)
     for row in case['rows']:
         assert f'| {row["part"]} ' in printed
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['--steps', '0'], '--steps must be at least 1'),
-    (['--repeats', '0'], '--repeats must be at least 1'),
-    (['--device', 'cuda', '--clock', 'cpu'], 'use --clock wall'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--steps', '0'], '--steps must be at least 1'),
+        (['--repeats', '0'], '--repeats must be at least 1'),
+        (['--device', 'cuda', '--clock', 'cpu'], 'use --clock wall'),
+    ],
+)
 def test_arguments_that_cannot_be_measured_are_refused(arguments, message, capsys):
     with pytest.raises(SystemExit):
         cost.parse_args(arguments)

@@ -70,7 +70,8 @@ def test_cost_is_the_cost_of_the_passes(streaming, small_config, monkeypatch):
 
     def counted(result):
         result[0].backbone.register_forward_pre_hook(
-            lambda module, args: passes.__setitem__(0, passes[0] + len(args[0])))
+            lambda module, args: passes.__setitem__(0, passes[0] + len(args[0]))
+        )
         return result
 
     monkeypatch.setattr(streaming, 'build_models', lambda cfg: counted(build(cfg)))
@@ -79,8 +80,11 @@ def test_cost_is_the_cost_of_the_passes(streaming, small_config, monkeypatch):
     rows = streaming.measure_cost(cfg, 12, [1, 2], full_every=5, size=(160, 120))
     rows = {row['path']: row for row in rows}
     assert {name: row['frames'] for name, row in rows.items()} == {
-        'ViTPose, one frame': 12, 'streaming, S=1': 6, 'streaming, S=2': 6,
-        'whole window, S=1': 2, 'whole window, S=2': 1,
+        'ViTPose, one frame': 12,
+        'streaming, S=1': 6,
+        'streaming, S=2': 6,
+        'whole window, S=1': 2,
+        'whole window, S=2': 1,
     }
     for name, row in rows.items():
         expected = 3.0 if name.startswith('whole') else 1.0
@@ -101,8 +105,7 @@ def test_an_interrupted_run_tells_of_the_frames_it_has(streaming, small_config, 
 
     monkeypatch.setattr(streaming.StreamingPoser, '__call__', interrupted)
     monkeypatch.setattr(streaming, '_shares', lambda stream: {})
-    rows = streaming.measure_cost(
-        streamable(small_config), 12, [1], full_every=50, size=(160, 120))
+    rows = streaming.measure_cost(streamable(small_config), 12, [1], full_every=50, size=(160, 120))
     assert rows[1]['frames'] == 2, 'the first call is the warm-up, the fourth is cut off'
 
 
@@ -146,9 +149,16 @@ def test_accuracy_of_the_whole_window_is_that_of_the_test_tool(streaming, data_r
     cfg = Config.fromfile(streaming.DEMO)
     set_data_root(cfg, str(data_root))
     whole, stream = streaming.measure_accuracy(cfg, streaming.DEMO_WEIGHTS)
-    metrics = test_tool.main([
-        str(streaming.DEMO), str(streaming.DEMO_WEIGHTS), '--data-root', str(data_root),
-        '--work-dir', str(tmp_path)])
+    metrics = test_tool.main(
+        [
+            str(streaming.DEMO),
+            str(streaming.DEMO_WEIGHTS),
+            '--data-root',
+            str(data_root),
+            '--work-dir',
+            str(tmp_path),
+        ]
+    )
     assert whole['AP'] == pytest.approx(metrics['posetrack/AP'], abs=1.0) and whole['AP'] > 30
     assert stream['AP'] != whole['AP']
     assert 0 < stream['renewed'] <= 1 <= stream['passes'] < 1.5
@@ -181,14 +191,12 @@ def test_people_know_where_they_will_be(streaming, data_root):
                     np.testing.assert_array_equal(person.later[i], box)
 
 
-def test_command_line_prints_and_writes_the_same_numbers(
-        streaming, small_config, tmp_path, capsys):
+def test_command_line_prints_and_writes_the_same_numbers(streaming, small_config, tmp_path, capsys):
     config, out = tmp_path / 'small.py', tmp_path / 'cost.json'
     streamable(small_config).dump(config)
     threads = torch.get_num_threads()
     try:
-        streaming.main(
-            ['cost', str(config), '--frames', '3', '--steps', '1', '--json', str(out)])
+        streaming.main(['cost', str(config), '--frames', '3', '--steps', '1', '--json', str(out)])
     finally:
         torch.set_num_threads(threads)
     printed = capsys.readouterr().out
@@ -207,13 +215,16 @@ def test_the_walk_can_be_looked_at(streaming, tmp_path):
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['cost', '--frames', '0'], '--frames must be at least 1'),
-    (['cost', '--steps', '0', '4'], '--steps must be at least 1'),
-    (['cost', '--full-every', '0'], '--full-every must be at least 1'),
-    (['accuracy', '--mode', 'live'], 'invalid choice'),
-    ([], 'required: command'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['cost', '--frames', '0'], '--frames must be at least 1'),
+        (['cost', '--steps', '0', '4'], '--steps must be at least 1'),
+        (['cost', '--full-every', '0'], '--full-every must be at least 1'),
+        (['accuracy', '--mode', 'live'], 'invalid choice'),
+        ([], 'required: command'),
+    ],
+)
 def test_arguments_that_cannot_be_used_are_refused(streaming, arguments, message, capsys):
     with pytest.raises(SystemExit):
         streaming.parse_args(arguments)

@@ -56,8 +56,9 @@ def test_published_weights_are_the_averaged_ones_and_nothing_else(publish, tmp_p
     published = torch.load(tmp_path / 'out' / 'small.pth', weights_only=True)
     assert published.keys() == {'state_dict', 'meta'}
     assert published['state_dict']['a'].dtype == torch.float16
-    torch.testing.assert_close(published['state_dict']['a'].float(), weights['a'], atol=2e-3,
-                               rtol=1e-3)
+    torch.testing.assert_close(
+        published['state_dict']['a'].float(), weights['a'], atol=2e-3, rtol=1e-3
+    )
     assert published['state_dict']['steps'] == 7
     assert '/somewhere' not in str(published['meta'])
     assert published['meta']['epoch'] == 2

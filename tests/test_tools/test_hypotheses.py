@@ -15,8 +15,21 @@ OPTIONS = [o for o in SMALL if o.startswith('test_dataloader')]
 
 def run(trained, root, out, *argv, options=(), config=CONFIG):
     return tool.main(
-        [str(config), '--checkpoint', str(trained / 'epoch_1.pth'), '--data-root', str(root),
-         '--out', str(out), '--device', 'cpu', *argv, '--cfg-options', *OPTIONS, *options]
+        [
+            str(config),
+            '--checkpoint',
+            str(trained / 'epoch_1.pth'),
+            '--data-root',
+            str(root),
+            '--out',
+            str(out),
+            '--device',
+            'cpu',
+            *argv,
+            '--cfg-options',
+            *OPTIONS,
+            *options,
+        ]
     )
 
 
@@ -34,17 +47,22 @@ def test_numbers_are_those_of_single_tests(rows, trained, tiny_posetrack, tmp_pa
 
     both = tmp_path / 'both.py'
     both.write_text(
-        f"_base_ = [{CONFIG!r}]\n"
+        f'_base_ = [{CONFIG!r}]\n'
         "test_evaluator = [dict(type='PoseTrackAP'), dict(type='HypothesisQuality', numbers=[3])]\n"
     )
 
     def single(steps, number, *options, config=CONFIG):
         return test_tool.main(
             arguments(
-                config, trained / 'epoch_1.pth', data_root=tiny_posetrack, work_dir=tmp_path,
+                config,
+                trained / 'epoch_1.pth',
+                data_root=tiny_posetrack,
+                work_dir=tmp_path,
                 options=[
-                    f'model.test_cfg.sampling_steps={steps}', 'model.test_cfg.flip_test=True',
-                    f'model.test_cfg.num_hypotheses={number}', *options,
+                    f'model.test_cfg.sampling_steps={steps}',
+                    'model.test_cfg.flip_test=True',
+                    f'model.test_cfg.num_hypotheses={number}',
+                    *options,
                 ],
             )
         )
@@ -52,8 +70,14 @@ def test_numbers_are_those_of_single_tests(rows, trained, tiny_posetrack, tmp_pa
     found = single(2, 3, config=both)
     row = table[2, 3]
     assert row['AP mean'] == pytest.approx(found['posetrack/AP'], abs=1e-6)
-    for name in ('mean PCK', 'mean double', 'consensus double', 'mean swap', 'Spearman',
-                 'error/spread'):
+    for name in (
+        'mean PCK',
+        'mean double',
+        'consensus double',
+        'mean swap',
+        'Spearman',
+        'error/spread',
+    ):
         assert row[name] == pytest.approx(found[f'hypotheses/{name}'], rel=1e-3, abs=1e-6), name
     assert row['best-of-N OKS'] == pytest.approx(found['hypotheses/best-of-3 OKS'], rel=1e-3)
     found = single(2, 3, 'model.test_cfg.aggregate=consensus')
@@ -67,7 +91,11 @@ def test_what_is_written(rows):
     """Broken if the table, the numbers behind it or a picture were missing or another's."""
     out, values = rows
     assert sorted(p.name for p in out.iterdir()) == [
-        'hypotheses.json', 'hypotheses.md', 'hypotheses.png', 'people.png', 'reliability.png'
+        'hypotheses.json',
+        'hypotheses.md',
+        'hypotheses.png',
+        'people.png',
+        'reliability.png',
     ]
     stored = json.loads((out / 'hypotheses.json').read_text())
     assert stored['rows'] == values
@@ -101,9 +129,7 @@ def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, 
     assert stopped.value.code == 130 and calls == [5, 5]
 
     steps = []
-    monkeypatch.setattr(
-        tool.Pass, 'predict', lambda *a: (steps.append(list(a[2])), predict(*a))[1]
-    )
+    monkeypatch.setattr(tool.Pass, 'predict', lambda *a: (steps.append(list(a[2])), predict(*a))[1])
     values = run(trained, tiny_posetrack, tmp_path, *options)
     assert steps == [[2], [1, 2]], 'only what was missing'
     for row, expected in zip(values, rows[1]):
@@ -113,6 +139,7 @@ def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, 
 
 def test_predictions_of_other_weights_are_not_taken(trained, tiny_posetrack, tmp_path, monkeypatch):
     """Broken if a second checkpoint in the same folder were given the first one's numbers."""
+
     def interrupted(records, *_):
         next(iter(records))
         raise KeyboardInterrupt

@@ -27,8 +27,15 @@ def lines(ax):
 def test_curves_have_the_values_of_the_rows(drawn, tmp_path):
     """Broken if a curve were that of another N, S, aggregate or measure."""
     rows = [
-        {'S': s, 'N': n, 'AP mean': 10 * s + n, 'AP consensus': 20 * s + n, 'mean PCK': s,
-         'best-of-N PCK': 2 * s + n, **({'Spearman': s / 10} if n > 1 else {})}
+        {
+            'S': s,
+            'N': n,
+            'AP mean': 10 * s + n,
+            'AP consensus': 20 * s + n,
+            'mean PCK': s,
+            'best-of-N PCK': 2 * s + n,
+            **({'Spearman': s / 10} if n > 1 else {}),
+        }
         for s in (1, 4)
         for n in (1, 5)
     ]

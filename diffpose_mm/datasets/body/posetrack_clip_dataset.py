@@ -530,7 +530,8 @@ class PoseTrack18ClipDataset(PoseTrack18Dataset):
             video, number = osp.dirname(img['img_path']), img['frame_number']
             # A converted PoseTrack17 tells it, for its videos begin anywhere and leave out frames.
             first, last = img.get('frame_range') or (
-                self.first_frame, self.first_frame + img['nframes'] - 1
+                self.first_frame,
+                self.first_frame + img['nframes'] - 1,
             )
             if not first <= number <= last:
                 short.add(video)

@@ -75,8 +75,9 @@ def read_video(file: Path, year: int, first_id: int, report: Report) -> Video:
         if 'annolist' not in content:
             return _from_coco(file, content, year, report)
         if year != 17:
-            raise BrokenFileError('"annolist" is the form of PoseTrack17, not of '
-                                  f'PoseTrack{year}; is --year right?')
+            raise BrokenFileError(
+                f'"annolist" is the form of PoseTrack17, not of PoseTrack{year}; is --year right?'
+            )
         video = _from_annolist(file, content['annolist'], first_id, report)
         _check(vars(video), len(KEYPOINTS))
         return video
@@ -106,13 +107,15 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
     for field in ('images', 'annotations', 'categories'):
         _is(content.get(field), list, f'"{field}"')
     category = content['categories'][0] if content['categories'] else {}
-    names = _is(_is(category, dict, 'categories[0]').get('keypoints'), list,
-                'categories[0]["keypoints"]')
+    names = _is(
+        _is(category, dict, 'categories[0]').get('keypoints'), list, 'categories[0]["keypoints"]'
+    )
     for name in names:
         _is(name, str, 'an entry of categories[0]["keypoints"]')
     if set(JOINTS) - set(names):
-        raise BrokenFileError('categories[0]["keypoints"] lacks '
-                              f'{", ".join(j for j in JOINTS if j not in names)}')
+        raise BrokenFileError(
+            f'categories[0]["keypoints"] lacks {", ".join(j for j in JOINTS if j not in names)}'
+        )
     source = [names.index(name) if name in names else -1 for name in KEYPOINTS]
     _check(content, len(names))
 
@@ -121,14 +124,16 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
         name = _frame_path(image['file_name'], f'images[{number}]["file_name"]')
         xs, ys = (image.get(f'ignore_regions_{axis}') or [] for axis in 'xy')
         xs, ys = _sound_regions(xs, ys, f'{file.name}: {name}', report)
-        images.append({
-            **image,
-            'nframes': image.get('nframes') or len(content['images']),
-            'is_labeled': bool(image.get('is_labeled', True)),
-            'ignore_regions_x': xs,
-            'ignore_regions_y': ys,
-            'video': file.stem,
-        })
+        images.append(
+            {
+                **image,
+                'nframes': image.get('nframes') or len(content['images']),
+                'is_labeled': bool(image.get('is_labeled', True)),
+                'ignore_regions_x': xs,
+                'ignore_regions_y': ys,
+                'video': file.stem,
+            }
+        )
     image_of_id = {image['id']: image for image in images}
     if len(image_of_id) < len(images):
         raise BrokenFileError('"images" has an "id" twice')
@@ -137,8 +142,10 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
     for person in content['annotations']:
         image = image_of_id.get(person['image_id'])
         if image is None:
-            report.add('annotation of an unlisted image',
-                       f'{file.name}: annotation {person["id"]} of image {person["image_id"]}')
+            report.add(
+                'annotation of an unlisted image',
+                f'{file.name}: annotation {person["id"]} of image {person["image_id"]}',
+            )
             continue
         place = f'{file.name}: {image["file_name"]}: annotation {person["id"]}'
         values = person.get('keypoints') or []
@@ -149,7 +156,7 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
             continue
         keypoints, occluded = [], []
         for i in source:
-            x, y, visible = values[3 * i:3 * i + 3] if values and i >= 0 else (0, 0, 0)
+            x, y, visible = values[3 * i : 3 * i + 3] if values and i >= 0 else (0, 0, 0)
             # The evaluations of all three years count what has coordinates as annotated.
             occluded.append(int(not visible and bool(x or y)))
             keypoints += [x, y, visible or occluded[-1]]
@@ -174,20 +181,27 @@ def _from_annolist(file: Path, annolist: Any, first_id: int, report: Report) -> 
         xs, ys = _sound_regions(xs, ys, f'{file.name}: {name}', report)
         persons = _list(frame.get('annorect'))
         labeled = _one(frame.get('is_labeled'))
-        images.append(dict(
-            id=image_id,
-            frame_id=image_id,
-            file_name=name,
-            vid_id=name.split('/')[-2].split('_')[0],
-            video=file.stem,
-            is_labeled=bool(persons) if labeled is None else bool(labeled),
-            ignore_regions_x=xs,
-            ignore_regions_y=ys))
+        images.append(
+            dict(
+                id=image_id,
+                frame_id=image_id,
+                file_name=name,
+                vid_id=name.split('/')[-2].split('_')[0],
+                video=file.stem,
+                is_labeled=bool(persons) if labeled is None else bool(labeled),
+                ignore_regions_x=xs,
+                ignore_regions_y=ys,
+            )
+        )
         for index, person in enumerate(persons):
             field = f'{where}.annorect[{index}]'
-            annotation = dict(id=1000 * image_id + index, image_id=image_id, category_id=1,
-                              iscrowd=0, **_person_of_rect(_is(person, dict, field), field,
-                                                           f'{file.name}: {name}', report))
+            annotation = dict(
+                id=1000 * image_id + index,
+                image_id=image_id,
+                category_id=1,
+                iscrowd=0,
+                **_person_of_rect(_is(person, dict, field), field, f'{file.name}: {name}', report),
+            )
             annotations.append(annotation)
     for image in images:
         image['nframes'] = len(images)
@@ -205,8 +219,7 @@ def _person_of_rect(rect: dict, field: str, where: str, report: Report) -> dict:
     for point in _list(annopoints.get('point')) if isinstance(annopoints, dict) else []:
         _is(point, dict, f'{field}.annopoints.point')
         joint = _integer(_one(point.get('id')), f'{field}.annopoints.point.id')
-        x, y = (_number(_one(point.get(axis)), f'{field}.annopoints.point.{axis}')
-                for axis in 'xy')
+        x, y = (_number(_one(point.get(axis)), f'{field}.annopoints.point.{axis}') for axis in 'xy')
         if not 0 <= joint < len(JOINTS):
             report.add('unknown joint', f'{place}: id {joint}')
         elif not (math.isfinite(x) and math.isfinite(y)):
@@ -221,7 +234,7 @@ def _person_of_rect(rect: dict, field: str, where: str, report: Report) -> dict:
     for joint, (x, y) in points.items():
         place_of = 3 * _PLACE_OF_JOINT[joint]
         # Hidden joints are annotated as well; a flag marks them.
-        keypoints[place_of:place_of + 3] = [x, y, 1]
+        keypoints[place_of : place_of + 3] = [x, y, 1]
     person = _with_keypoints(person, keypoints, occluded)
     if points:
         low, high = np.min(list(points.values()), 0), np.max(list(points.values()), 0)
@@ -236,7 +249,7 @@ def _person_of_rect(rect: dict, field: str, where: str, report: Report) -> dict:
 
 
 def _with_keypoints(person: dict, keypoints: list, occluded: list[int]) -> dict:
-    annotated = sum(any(keypoints[i:i + 3]) for i in range(0, len(keypoints), 3))
+    annotated = sum(any(keypoints[i : i + 3]) for i in range(0, len(keypoints), 3))
     person = {**person, 'keypoints': keypoints, 'num_keypoints': annotated}
     return {**person, 'occluded': occluded} if any(occluded) else person
 
@@ -244,13 +257,19 @@ def _with_keypoints(person: dict, keypoints: list, occluded: list[int]) -> dict:
 def _sound_regions(xs: Any, ys: Any, where: str, report: Report) -> tuple[list, list]:
     """The ignore regions that are polygons."""
     if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys):
-        report.add('ignore region malformed', f'{where}: ignore_regions_x and ignore_regions_y are '
-                   'not two lists of equal length')
+        report.add(
+            'ignore region malformed',
+            f'{where}: ignore_regions_x and ignore_regions_y are not two lists of equal length',
+        )
         return [], []
     kept: tuple[list, list] = [], []
     for number, (x, y) in enumerate(zip(xs, ys)):
-        sound = (isinstance(x, list) and isinstance(y, list) and len(x) == len(y) >= 3
-                 and all(_is_finite(v) for v in (*x, *y)))
+        sound = (
+            isinstance(x, list)
+            and isinstance(y, list)
+            and len(x) == len(y) >= 3
+            and all(_is_finite(v) for v in (*x, *y))
+        )
         if sound:
             kept[0].append(x)
             kept[1].append(y)
@@ -286,8 +305,9 @@ def _frame_path(value: Any, field: str) -> str:
     """A relative path with a folder, which is the video's."""
     path = PurePosixPath(_is(value, str, field))
     if path.is_absolute() or '..' in path.parts or len(path.parts) < 2 or '\0' in value:
-        raise BrokenFileError(f'{field} is {value!r}, but must be a path like '
-                              'images/val/000342_mpii_test/000000.jpg')
+        raise BrokenFileError(
+            f'{field} is {value!r}, but must be a path like images/val/000342_mpii_test/000000.jpg'
+        )
     return str(path)
 
 

@@ -48,12 +48,20 @@ def find_annotations(src: Path, split: str) -> list[Path]:
     raise FileNotFoundError(
         f'no annotation files of the split "{split}", one .json or .mat a video, in '
         f'{", ".join(str(path) for path in tried)}; --src is the folder that was unpacked, '
-        '--splits names the splits it holds')
+        '--splits names the splits it holds'
+    )
 
 
-def prepare(year: int, src: str | Path, out: str | Path, images: str | Path | None = None,
-            splits: Sequence[str] = ('train', 'val'), link: bool = True, skip_broken: bool = False,
-            progress: Callable[[str, int, int], None] | None = None) -> Report:
+def prepare(
+    year: int,
+    src: str | Path,
+    out: str | Path,
+    images: str | Path | None = None,
+    splits: Sequence[str] = ('train', 'val'),
+    link: bool = True,
+    skip_broken: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:
     """Convert and check a download.
 
     The same download gives the same bytes. Files are replaced whole or not at all; a split with a
@@ -81,14 +89,19 @@ def prepare(year: int, src: str | Path, out: str | Path, images: str | Path | No
     if not src.is_dir():
         raise FileNotFoundError(f'--src {src} is not a folder')
     if out.resolve().is_relative_to(src.resolve()):
-        raise ValueError(f'--out {out} lies in --src {src}, which is left as it is: choose another '
-                         'folder; images are linked there, not copied')
+        raise ValueError(
+            f'--out {out} lies in --src {src}, which is left as it is: choose another '
+            'folder; images are linked there, not copied'
+        )
     files = {split: find_annotations(src, split) for split in splits}
     report = Report()
     root = _image_root(src, files, images)
     if root is None:
-        report.add('images not found', 'no folder "images" in '
-                   f'{images or src}; the frames named by the annotations were not looked for')
+        report.add(
+            'images not found',
+            'no folder "images" in '
+            f'{images or src}; the frames named by the annotations were not looked for',
+        )
     (out / 'annotations').mkdir(parents=True, exist_ok=True)
 
     for split, paths in files.items():
@@ -114,10 +127,14 @@ def prepare(year: int, src: str | Path, out: str | Path, images: str | Path | No
         if broken and not skip_broken:
             continue
         target = out / 'annotations' / f'posetrack{year}_{split}.json'
-        _write_json(target, dict(
-            images=[image for video in videos for image in video.images],
-            annotations=[person for video in videos for person in video.annotations],
-            categories=[PERSON_CATEGORY]))
+        _write_json(
+            target,
+            dict(
+                images=[image for video in videos for image in video.images],
+                annotations=[person for video in videos for person in video.annotations],
+                categories=[PERSON_CATEGORY],
+            ),
+        )
         report.written.append(str(target.relative_to(out)))
     _write_json(out / 'prepare_report.json', dict(year=year, **report.as_dict()), indent=1)
     return report
@@ -150,9 +167,12 @@ class _Folders:
             found = {}
             if self.root is not None and (self.root / folder).is_dir():
                 with os.scandir(self.root / folder) as entries:
-                    found = {e.name: e.stat().st_size for e in entries
-                             if e.is_file()  # no link to a file that is gone
-                             and e.name.lower().endswith(('.jpg', '.jpeg', '.png'))}
+                    found = {
+                        e.name: e.stat().st_size
+                        for e in entries
+                        if e.is_file()  # no link to a file that is gone
+                        and e.name.lower().endswith(('.jpg', '.jpeg', '.png'))
+                    }
             self._frames[folder] = dict(sorted(found.items()))
         return self._frames[folder]
 
@@ -176,8 +196,9 @@ class _Folders:
         return 'is missing' if length is None else None if length else 'is empty'
 
 
-def _place_frames(video: Video, year: int, folders: _Folders, out: Path | None,
-                  report: Report) -> None:
+def _place_frames(
+    video: Video, year: int, folders: _Folders, out: Path | None, report: Report
+) -> None:
     """Give PoseTrack17 its frame range and numbered names; link the folders into ``out``."""
     for folder, images in _by_folder(video).items():
         listed = [os.path.basename(image['file_name']) for image in images]
@@ -195,8 +216,11 @@ def _place_frames(video: Video, year: int, folders: _Folders, out: Path | None,
             if plain:
                 _link(out / folder, folders.root / folder)
             else:
-                _link_numbered(out / folder, folders.root / folder,
-                               {n: numbers[n] for n in names if n in on_disk})
+                _link_numbered(
+                    out / folder,
+                    folders.root / folder,
+                    {n: numbers[n] for n in names if n in on_disk},
+                )
         for image, name in zip(images, listed):
             if not plain and out is not None and numbers[name] is not None:
                 image['original_file_name'] = image['file_name']
@@ -244,8 +268,9 @@ def _link(link: Path, target: Path) -> None:
             return
         link.unlink()
     elif link.exists():
-        raise ValueError(f'{link} exists and is not a link: remove it, or leave the images alone '
-                         'with --no-links')
+        raise ValueError(
+            f'{link} exists and is not a link: remove it, or leave the images alone with --no-links'
+        )
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(target)
 
@@ -275,11 +300,13 @@ def _check_video(video: Video, split: str, folders: _Folders, report: Report) ->
         frames=len(video.images),
         labelled_frames=labeled,
         labelled_frames_without_persons=sum(
-            image['is_labeled'] and not persons[image['id']] for image in video.images),
+            image['is_labeled'] and not persons[image['id']] for image in video.images
+        ),
         persons=len(video.annotations),
         samples=samples,
         keypoints=sum(person['num_keypoints'] for person in video.annotations),
-        ignore_regions=sum(len(image['ignore_regions_x']) for image in video.images))
+        ignore_regions=sum(len(image['ignore_regions_x']) for image in video.images),
+    )
 
 
 def _check_range(video: Video, folders: _Folders, report: Report) -> None:
@@ -290,16 +317,20 @@ def _check_range(video: Video, folders: _Folders, report: Report) -> None:
         lengths = told | {len(images)} | ({on_disk} if on_disk else set())
         if len(lengths) > 1:
             disk = f', {on_disk} on disk' if on_disk else ''
-            report.add('frame count', f'{video.name}: nframes {", ".join(map(str, sorted(told)))}, '
-                       f'{len(images)} listed{disk}')
+            report.add(
+                'frame count',
+                f'{video.name}: nframes {", ".join(map(str, sorted(told)))}, '
+                f'{len(images)} listed{disk}',
+            )
         numbers = [_number_of(os.path.basename(image['file_name'])) for image in images]
         for before, after in zip(numbers, numbers[1:]):
             if None not in (before, after) and after != before + 1:
                 report.add('frame numbers jump', f'{video.name}: {before} to {after}')
 
 
-def _check_image(image: dict, has_persons: bool, place: str, folders: _Folders,
-                 report: Report) -> None:
+def _check_image(
+    image: dict, has_persons: bool, place: str, folders: _Folders, report: Report
+) -> None:
     if folders.root is None:
         return
     problem = folders.problem(image)
@@ -311,8 +342,10 @@ def _check_image(image: dict, has_persons: bool, place: str, folders: _Folders,
         return
     told = image.setdefault('width', size[0]), image.setdefault('height', size[1])
     if told != size:
-        report.add('image of another size', f'{place}: annotated {told[0]} x {told[1]}, is '
-                   f'{size[0]} x {size[1]}')
+        report.add(
+            'image of another size',
+            f'{place}: annotated {told[0]} x {told[1]}, is {size[0]} x {size[1]}',
+        )
 
 
 def _check_person(person: dict, image: dict, place: str, report: Report) -> None:
@@ -327,16 +360,22 @@ def _check_person(person: dict, image: dict, place: str, report: Report) -> None
     box = person.get('bbox')
     if person['num_keypoints'] and (not box or min(box[2:]) <= 0):
         report.add('box without area', place)
-    elif box and width and (box[0] >= width or box[1] >= height or box[0] + box[2] <= 0
-                            or box[1] + box[3] <= 0):
-        report.add('box outside the image', f'{place}: {[round(v, 1) for v in box]} in '
-                   f'{width} x {height}')
+    elif (
+        box
+        and width
+        and (box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0)
+    ):
+        report.add(
+            'box outside the image', f'{place}: {[round(v, 1) for v in box]} in {width} x {height}'
+        )
     if width:
         for number, name in enumerate(PERSON_CATEGORY['keypoints']):
-            x, y, visible = person['keypoints'][3 * number:3 * number + 3]
+            x, y, visible = person['keypoints'][3 * number : 3 * number + 3]
             if (x or y or visible) and not (0 <= x <= width and 0 <= y <= height):
-                report.add('joint outside the image',
-                           f'{place}: {name} at {x:.1f}, {y:.1f} in {width} x {height}')
+                report.add(
+                    'joint outside the image',
+                    f'{place}: {name} at {x:.1f}, {y:.1f} in {width} x {height}',
+                )
 
 
 def _renumber(videos: list[Video], split: str, report: Report) -> None:
@@ -347,16 +386,20 @@ def _renumber(videos: list[Video], split: str, report: Report) -> None:
         if twice is None:
             file_of_image.update((image['id'], video.name) for image in video.images)
         else:
-            report.add('broken file', f'{split}/{video.name}: image id {twice} is also in '
-                       f'{file_of_image[twice]}')
+            report.add(
+                'broken file',
+                f'{split}/{video.name}: image id {twice} is also in {file_of_image[twice]}',
+            )
             videos.remove(video)
     persons = [person for video in videos for person in video.annotations]
     next_id = max((person['id'] for person in persons), default=0) + 1
     known = set()
     for person in persons:
         if person['id'] in known:
-            report.add('duplicate annotation id',
-                       f'{split}: {person["id"]} of image {person["image_id"]} is now {next_id}')
+            report.add(
+                'duplicate annotation id',
+                f'{split}: {person["id"]} of image {person["image_id"]} is now {next_id}',
+            )
             person['id'] = next_id
             next_id += 1
         known.add(person['id'])

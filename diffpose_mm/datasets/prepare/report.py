@@ -6,28 +6,39 @@ from typing import Any
 
 FINDINGS = {
     'broken file': (
-        True, 'its split is not written; download it again, or leave such videos out with '
-        '--skip-broken'),
+        True,
+        'its split is not written; download it again, or leave such videos out with --skip-broken',
+    ),
     'images not found': (
-        True, 'the images were not checked, nor boxes and joints against their size; say where '
-        'they are with --images'),
+        True,
+        'the images were not checked, nor boxes and joints against their size; say where '
+        'they are with --images',
+    ),
     'keyframe missing or unreadable': (
-        True, 'a labelled frame: testing stops at it, training skips its persons'),
+        True,
+        'a labelled frame: testing stops at it, training skips its persons',
+    ),
     'image of another size': (
-        True, 'its size differs from that in the annotations, so they do not fit it'),
+        True,
+        'its size differs from that in the annotations, so they do not fit it',
+    ),
     'frame name without a number': (
-        True, 'neighbours are found by number; without --no-links such frames get numbered links'),
-    'ignore region malformed': (
-        True, 'left out, so that more is scored than should be'),
+        True,
+        'neighbours are found by number; without --no-links such frames get numbered links',
+    ),
+    'ignore region malformed': (True, 'left out, so that more is scored than should be'),
     'annotation of an unlisted image': (True, 'left out'),
     'joint not finite': (True, 'left out'),
     'unknown joint': (True, 'left out'),
     'neighbour missing or unreadable': (False, 'the nearest readable frame replaces it'),
     'frame count': (
-        False, 'the length of the video, the frames that the file lists and the images on disk '
-        'differ'),
+        False,
+        'the length of the video, the frames that the file lists and the images on disk differ',
+    ),
     'frame numbers jump': (
-        False, 'neighbours are taken by number; the nearest existing frame replaces a missing one'),
+        False,
+        'neighbours are taken by number; the nearest existing frame replaces a missing one',
+    ),
     'video without a labelled frame': (False, 'gives no samples'),
     'duplicate annotation id': (False, 'the later one got a new id'),
     'duplicate track id': (False, 'two persons in a frame; matters for tracking only'),
@@ -78,10 +89,16 @@ class Report:
             facts=self.facts,
             written=self.written,
             findings={
-                kind: dict(needs_attention=FINDINGS[kind][0], meaning=FINDINGS[kind][1],
-                           count=len(places), places=places)
-                for kind, places in self.found.items() if places
-            })
+                kind: dict(
+                    needs_attention=FINDINGS[kind][0],
+                    meaning=FINDINGS[kind][1],
+                    count=len(places),
+                    places=places,
+                )
+                for kind, places in self.found.items()
+                if places
+            },
+        )
 
     def text(self, first: int = 3) -> str:
         """The report to read: counts, and the first places of each kind.
@@ -91,8 +108,9 @@ class Report:
         """
         lines = []
         for split, facts in self.facts.items():
-            numbers = ', '.join(f'{number} {name.replace("_", " ")}'
-                                for name, number in facts.items() if number)
+            numbers = ', '.join(
+                f'{number} {name.replace("_", " ")}' for name, number in facts.items() if number
+            )
             lines.append(f'{split}: {numbers or "nothing"}')
         for hand, title in ((True, 'needs attention'), (False, 'good to know')):
             kinds = [k for k, places in self.found.items() if places and FINDINGS[k][0] == hand]

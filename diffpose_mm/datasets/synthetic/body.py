@@ -5,42 +5,135 @@ shipped). A body is 16 rigid parts, each a closed tube of quads. Its frame of re
 x to the person's left, y up, z forward, all in metres; the world is x right, y down, z away from
 the camera, so a person of yaw 0 looks into the lens and shows the left hand at the image's right.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
 
-PARTS = ('pelvis', 'chest', 'neck', 'head', 'l_uarm', 'l_farm', 'l_hand', 'r_uarm', 'r_farm',
-         'r_hand', 'l_thigh', 'l_shin', 'l_foot', 'r_thigh', 'r_shin', 'r_foot')
+PARTS = (
+    'pelvis',
+    'chest',
+    'neck',
+    'head',
+    'l_uarm',
+    'l_farm',
+    'l_hand',
+    'r_uarm',
+    'r_farm',
+    'r_hand',
+    'l_thigh',
+    'l_shin',
+    'l_foot',
+    'r_thigh',
+    'r_shin',
+    'r_foot',
+)
 PART_ID = {name: i for i, name in enumerate(PARTS)}
 
-KEYPOINTS = ('nose', 'head_bottom', 'head_top', 'left_ear', 'right_ear', 'left_shoulder',
-             'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-             'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle')
+KEYPOINTS = (
+    'nose',
+    'head_bottom',
+    'head_top',
+    'left_ear',
+    'right_ear',
+    'left_shoulder',
+    'right_shoulder',
+    'left_elbow',
+    'right_elbow',
+    'left_wrist',
+    'right_wrist',
+    'left_hip',
+    'right_hip',
+    'left_knee',
+    'right_knee',
+    'left_ankle',
+    'right_ankle',
+)
 EARS = (3, 4)
 
-SKELETON = ((1, 2), (0, 1), (0, 2), (1, 5), (1, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11),
-            (6, 12), (11, 12), (11, 13), (13, 15), (12, 14), (14, 16))
+SKELETON = (
+    (1, 2),
+    (0, 1),
+    (0, 2),
+    (1, 5),
+    (1, 6),
+    (5, 7),
+    (7, 9),
+    (6, 8),
+    (8, 10),
+    (5, 11),
+    (6, 12),
+    (11, 12),
+    (11, 13),
+    (13, 15),
+    (12, 14),
+    (14, 16),
+)
 
 # The parts that a joint lies in: what they show at the joint's pixel is the joint itself, as long
 # as that surface is no farther in front of the joint than KEYPOINT_DEPTH + girth * KEYPOINT_GIRTH
 # (shares of body height).
 KEYPOINT_PARTS = (
-    ('head', ), ('head', 'neck', 'chest'), ('head', ), ('head', ), ('head', ),
-    ('chest', 'l_uarm'), ('chest', 'r_uarm'), ('l_uarm', 'l_farm'), ('r_uarm', 'r_farm'),
-    ('l_farm', 'l_hand'), ('r_farm', 'r_hand'), ('pelvis', 'chest', 'l_thigh'),
-    ('pelvis', 'chest', 'r_thigh'), ('l_thigh', 'l_shin'), ('r_thigh', 'r_shin'),
-    ('l_shin', 'l_foot'), ('r_shin', 'r_foot'))
-KEYPOINT_DEPTH = np.array([.035, .05, .09, .05, .05, .05, .05, .03, .03, .03, .03, .075, .075,
-                           .03, .03, .03, .03])
-KEYPOINT_GIRTH = np.array([0, .035, 0, 0, 0, .04, .04, .03, .03, .02, .02, .04, .04, .04, .04,
-                           .03, .03])
+    ('head',),
+    ('head', 'neck', 'chest'),
+    ('head',),
+    ('head',),
+    ('head',),
+    ('chest', 'l_uarm'),
+    ('chest', 'r_uarm'),
+    ('l_uarm', 'l_farm'),
+    ('r_uarm', 'r_farm'),
+    ('l_farm', 'l_hand'),
+    ('r_farm', 'r_hand'),
+    ('pelvis', 'chest', 'l_thigh'),
+    ('pelvis', 'chest', 'r_thigh'),
+    ('l_thigh', 'l_shin'),
+    ('r_thigh', 'r_shin'),
+    ('l_shin', 'l_foot'),
+    ('r_shin', 'r_foot'),
+)
+KEYPOINT_DEPTH = np.array(
+    [
+        0.035,
+        0.05,
+        0.09,
+        0.05,
+        0.05,
+        0.05,
+        0.05,
+        0.03,
+        0.03,
+        0.03,
+        0.03,
+        0.075,
+        0.075,
+        0.03,
+        0.03,
+        0.03,
+        0.03,
+    ]
+)
+KEYPOINT_GIRTH = np.array(
+    [0, 0.035, 0, 0, 0, 0.04, 0.04, 0.03, 0.03, 0.02, 0.02, 0.04, 0.04, 0.04, 0.04, 0.03, 0.03]
+)
 
-DOFS = ('yaw', 'pitch', 'roll', 'lift', 'spine_pitch', 'spine_yaw', 'spine_roll', 'head_pitch',
-        'head_yaw') + tuple(f'{side}_{name}' for side in 'lr' for name in
-                            ('sh_flex', 'sh_abd', 'sh_twist', 'elbow', 'hip_flex', 'hip_abd',
-                             'knee'))
+DOFS = (
+    'yaw',
+    'pitch',
+    'roll',
+    'lift',
+    'spine_pitch',
+    'spine_yaw',
+    'spine_roll',
+    'head_pitch',
+    'head_yaw',
+) + tuple(
+    f'{side}_{name}'
+    for side in 'lr'
+    for name in ('sh_flex', 'sh_abd', 'sh_twist', 'elbow', 'hip_flex', 'hip_abd', 'knee')
+)
 
-_BODY_TO_WORLD = np.diag([1., -1., -1.])
+_BODY_TO_WORLD = np.diag([1.0, -1.0, -1.0])
 
 
 def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
@@ -69,6 +162,7 @@ class Mesh:
         colors: (Q, 3) BGR in [0, 255].
         bias: (Q,) metres by which a quad is drawn nearer than it is (eyes, prints).
     """
+
     vertices: np.ndarray
     vertex_part: np.ndarray
     quads: np.ndarray
@@ -78,7 +172,6 @@ class Mesh:
 
 
 class _MeshBuilder:
-
     def __init__(self, rng: np.random.Generator):
         self.rng = rng
         self.vertices: list[np.ndarray] = []
@@ -89,7 +182,7 @@ class _MeshBuilder:
         self.bias: list[np.ndarray] = []
         self.count = 0
 
-    def add(self, part, vertices, quads, colors, bias=0., center=None, grain=.05):
+    def add(self, part, vertices, quads, colors, bias=0.0, center=None, grain=0.05):
         """Appends quads; turns each so that its normal points away from ``center``."""
         vertices, quads = np.asarray(vertices, float), np.array(quads)
         center = vertices.mean(0) if center is None else np.asarray(center, float)
@@ -115,41 +208,65 @@ class _MeshBuilder:
         the person's left. axis 'z' lays the tube along z (feet): phi is then 0 at the top.
         """
         rings = np.asarray(rings, float)
-        phi = (np.arange(columns) + .5) * 2 * np.pi / columns
-        pos, r_x, r_z, c_x, c_z = (rings[:, i:i + 1] for i in range(5))
+        phi = (np.arange(columns) + 0.5) * 2 * np.pi / columns
+        pos, r_x, r_z, c_x, c_z = (rings[:, i : i + 1] for i in range(5))
         side, front = r_x * np.sin(phi) + c_x, r_z * np.cos(phi) + c_z
         along = np.broadcast_to(pos, side.shape)
         order = (side, along, front) if axis == 'y' else (side, front, along)
         vertices = np.stack(order, -1).reshape(-1, 3)
         row, col = np.meshgrid(np.arange(len(rings) - 1), np.arange(columns), indexing='ij')
         nxt = (col + 1) % columns
-        quads = np.stack([row * columns + col, row * columns + nxt, (row + 1) * columns + nxt,
-                          (row + 1) * columns + col], -1).reshape(-1, 4)
+        quads = np.stack(
+            [
+                row * columns + col,
+                row * columns + nxt,
+                (row + 1) * columns + nxt,
+                (row + 1) * columns + col,
+            ],
+            -1,
+        ).reshape(-1, 4)
         mid_phi = (np.rad2deg(np.arange(1, columns + 1) * 2 * np.pi / columns) + 180) % 360 - 180
-        mid_t = (np.arange(len(rings) - 1) + .5) / (len(rings) - 1)
+        mid_t = (np.arange(len(rings) - 1) + 0.5) / (len(rings) - 1)
         colors = [color(t, p) for t in mid_t for p in mid_phi]
         self.add(part, vertices, quads, colors)
 
     def mesh(self) -> Mesh:
         cat = np.concatenate
-        return Mesh(cat(self.vertices).astype(np.float32), cat(self.vertex_part), cat(self.quads),
-                    cat(self.quad_part), cat(self.colors).astype(np.float32), cat(self.bias))
+        return Mesh(
+            cat(self.vertices).astype(np.float32),
+            cat(self.vertex_part),
+            cat(self.quads),
+            cat(self.quad_part),
+            cat(self.colors).astype(np.float32),
+            cat(self.bias),
+        )
 
 
-SKIN_TONES = np.array([[178, 205, 238], [150, 182, 224], [120, 160, 205], [92, 128, 180],
-                       [66, 96, 146], [45, 66, 104]], float)
-HAIR_TONES = np.array([[28, 26, 30], [30, 45, 70], [45, 75, 115], [80, 140, 190], [150, 150, 155],
-                       [30, 50, 130]], float)
+SKIN_TONES = np.array(
+    [
+        [178, 205, 238],
+        [150, 182, 224],
+        [120, 160, 205],
+        [92, 128, 180],
+        [66, 96, 146],
+        [45, 66, 104],
+    ],
+    float,
+)
+HAIR_TONES = np.array(
+    [[28, 26, 30], [30, 45, 70], [45, 75, 115], [80, 140, 190], [150, 150, 155], [30, 50, 130]],
+    float,
+)
 
 
 def cloth_color(rng: np.random.Generator) -> np.ndarray:
     """A BGR cloth colour: greys, denims and saturated dyes, as a street shows them."""
     kind = rng.random()
-    if kind < .3:
+    if kind < 0.3:
         return np.full(3, rng.uniform(25, 235)) + rng.uniform(-12, 12, 3)
-    if kind < .45:
+    if kind < 0.45:
         return np.array([rng.uniform(90, 150), rng.uniform(60, 95), rng.uniform(35, 70)])
-    hue, value, grey = rng.random(3), rng.uniform(90, 240), rng.uniform(.05, .45)
+    hue, value, grey = rng.random(3), rng.uniform(90, 240), rng.uniform(0.05, 0.45)
     hue = hue - hue.min()
     return value * (grey + (1 - grey) * hue / hue.max())
 
@@ -165,24 +282,24 @@ class Body:
     """
 
     def __init__(self, rng: np.random.Generator):
-        child = rng.random() < .15
+        child = rng.random() < 0.15
         self.height = h = rng.uniform(1.15, 1.45) if child else rng.uniform(1.52, 1.95)
 
-        def part(share, spread=.07):
+        def part(share, spread=0.07):
             return h * share * float(np.clip(rng.normal(1, spread), 1 - 2 * spread, 1 + 2 * spread))
 
-        self.head = part(.165 if child else .138, .05)
-        self.neck = part(.045)
-        self.chest = part(.225)
-        self.waist = part(.075)
-        self.shoulder = part(.108)
-        self.hip = part(.054)
-        self.uarm, self.farm, self.hand = part(.17), part(.148), part(.095)
-        self.thigh, self.shin, self.foot = part(.242), part(.232), part(.14)
-        self.ankle = part(.04)
+        self.head = part(0.165 if child else 0.138, 0.05)
+        self.neck = part(0.045)
+        self.chest = part(0.225)
+        self.waist = part(0.075)
+        self.shoulder = part(0.108)
+        self.hip = part(0.054)
+        self.uarm, self.farm, self.hand = part(0.17), part(0.148), part(0.095)
+        self.thigh, self.shin, self.foot = part(0.242), part(0.232), part(0.14)
+        self.ankle = part(0.04)
         # Just behind the tip, in the head's frame.
-        self.nose = np.array([0, .4, .484]) * self.head
-        self.girth = float(np.clip(rng.normal(1.05, .13), .82, 1.45))
+        self.nose = np.array([0, 0.4, 0.484]) * self.head
+        self.girth = float(np.clip(rng.normal(1.05, 0.13), 0.82, 1.45))
 
     def dress(self, rng: np.random.Generator, pixels: float) -> None:
         """Draws clothes and builds the mesh, coarser for someone fewer than 110 pixels tall."""
@@ -196,72 +313,96 @@ class Body:
     def _build(self, rng: np.random.Generator) -> Mesh:
         h, b = self.height, _MeshBuilder(rng)
         few, pelvis_columns, _, chest_columns = self._columns
-        skin = SKIN_TONES[rng.integers(len(SKIN_TONES))] * rng.uniform(.92, 1.06)
-        hair = HAIR_TONES[rng.integers(len(HAIR_TONES))] * rng.uniform(.8, 1.15)
+        skin = SKIN_TONES[rng.integers(len(SKIN_TONES))] * rng.uniform(0.92, 1.06)
+        hair = HAIR_TONES[rng.integers(len(HAIR_TONES))] * rng.uniform(0.8, 1.15)
         shirt, trousers, accent = cloth_color(rng), cloth_color(rng), cloth_color(rng)
         for _ in range(8):
             # An accent that cannot be told from the shirt would hide front from back.
             if np.abs(accent - shirt).sum() > 150:
                 break
             accent = cloth_color(rng)
-        shoe = cloth_color(rng) * .7
+        shoe = cloth_color(rng) * 0.7
         sock = cloth_color(rng)
-        sleeve = (0., .5, .62, 1.5, 1.93)[rng.choice(5, p=[.08, .27, .15, .15, .35])]
-        leg = (.35, .7, 1.9)[rng.choice(3, p=[.15, .2, .65])]
-        pattern = rng.choice(5, p=[.4, .2, .12, .13, .15])
+        sleeve = (0.0, 0.5, 0.62, 1.5, 1.93)[rng.choice(5, p=[0.08, 0.27, 0.15, 0.15, 0.35])]
+        leg = (0.35, 0.7, 1.9)[rng.choice(3, p=[0.15, 0.2, 0.65])]
+        pattern = rng.choice(5, p=[0.4, 0.2, 0.12, 0.13, 0.15])
         front_style = rng.integers(4)
-        long_hair, bald, hat = rng.random() < .35, rng.random() < .08, rng.random() < .18
-        backpack = rng.random() < .15
+        long_hair, bald, hat = rng.random() < 0.35, rng.random() < 0.08, rng.random() < 0.18
+        backpack = rng.random() < 0.15
         rows = rng.integers(2, 4)
 
         def shirt_color(t, phi, base=shirt):
             if pattern == 1 and int(t * 12) % rows == 0:
                 return accent
             if pattern == 2 and int((phi + 180) / 24) % 2:
-                return .55 * shirt + .45 * accent
+                return 0.55 * shirt + 0.45 * accent
             if pattern == 3 and (int(t * 10) + int((phi + 180) / 30)) % 2:
-                return .6 * shirt + .4 * accent
+                return 0.6 * shirt + 0.4 * accent
             return base
 
         def chest_color(t, phi):
             front = abs(phi) < 90
-            if front and t > .84 and abs(phi) < 40:
+            if front and t > 0.84 and abs(phi) < 40:
                 return skin
-            if front_style == 0 and front and .42 < t < .8 and abs(phi) < 36:
+            if front_style == 0 and front and 0.42 < t < 0.8 and abs(phi) < 36:
                 return accent
             if front_style == 1 and abs(phi) < 13:
                 return accent
-            if front_style == 2 and front and .55 < t < .7:
+            if front_style == 2 and front and 0.55 < t < 0.7:
                 return accent
             if front_style == 3 and front:
-                return shirt_color(t, phi, .75 * shirt + .25 * accent)
+                return shirt_color(t, phi, 0.75 * shirt + 0.25 * accent)
             return shirt_color(t, phi)
 
         g = self._radius
         c, w = self.chest, self.waist
-        b.tube('chest', [(-.03 * h, g(.083), g(.064), 0, 0), (.1 * c, g(.083), g(.065), 0, 0),
-                         (.3 * c, g(.088), g(.067), 0, .003), (.5 * c, g(.096), g(.07), 0, .006),
-                         (.68 * c, self.shoulder * .93, g(.068), 0, .006),
-                         (.86 * c, self.shoulder * .98, g(.058), 0, .002),
-                         (.99 * c, self.shoulder * .86, g(.047), 0, 0),
-                         (1.07 * c, self.shoulder * .5, g(.038), 0, 0),
-                         (1.12 * c, g(.034), g(.034), 0, .004)], chest_columns, chest_color)
-        belt = cloth_color(rng) * .6
+        b.tube(
+            'chest',
+            [
+                (-0.03 * h, g(0.083), g(0.064), 0, 0),
+                (0.1 * c, g(0.083), g(0.065), 0, 0),
+                (0.3 * c, g(0.088), g(0.067), 0, 0.003),
+                (0.5 * c, g(0.096), g(0.07), 0, 0.006),
+                (0.68 * c, self.shoulder * 0.93, g(0.068), 0, 0.006),
+                (0.86 * c, self.shoulder * 0.98, g(0.058), 0, 0.002),
+                (0.99 * c, self.shoulder * 0.86, g(0.047), 0, 0),
+                (1.07 * c, self.shoulder * 0.5, g(0.038), 0, 0),
+                (1.12 * c, g(0.034), g(0.034), 0, 0.004),
+            ],
+            chest_columns,
+            chest_color,
+        )
+        belt = cloth_color(rng) * 0.6
 
         def pelvis_color(t, phi):
-            if t < .22:
+            if t < 0.22:
                 return belt
-            if abs(phi) < 12 and t < .62:
-                return trousers * .7
+            if abs(phi) < 12 and t < 0.62:
+                return trousers * 0.7
             return trousers
 
-        b.tube('pelvis', [(w * 1.02, g(.08), g(.062), 0, 0), (w * .62, g(.084), g(.064), 0, 0),
-                          (w * .1, g(.092), g(.068), 0, -.004),
-                          (-.03 * h, g(.09), g(.064), 0, -.004),
-                          (-.06 * h, g(.06), g(.045), 0, 0)], pelvis_columns, pelvis_color)
-        b.tube('neck', [(-.02 * h, g(.036), g(.036), 0, 0), (self.neck, .03 * h, .031 * h, 0, .004),
-                        (self.neck + .03 * h, .026 * h, .028 * h, 0, .006)], few,
-               lambda t, p: skin)
+        b.tube(
+            'pelvis',
+            [
+                (w * 1.02, g(0.08), g(0.062), 0, 0),
+                (w * 0.62, g(0.084), g(0.064), 0, 0),
+                (w * 0.1, g(0.092), g(0.068), 0, -0.004),
+                (-0.03 * h, g(0.09), g(0.064), 0, -0.004),
+                (-0.06 * h, g(0.06), g(0.045), 0, 0),
+            ],
+            pelvis_columns,
+            pelvis_color,
+        )
+        b.tube(
+            'neck',
+            [
+                (-0.02 * h, g(0.036), g(0.036), 0, 0),
+                (self.neck, 0.03 * h, 0.031 * h, 0, 0.004),
+                (self.neck + 0.03 * h, 0.026 * h, 0.028 * h, 0, 0.006),
+            ],
+            few,
+            lambda t, p: skin,
+        )
         self._add_head(b, rng, skin, hair, long_hair, bald, hat)
 
         for side in 'lr':
@@ -270,74 +411,131 @@ class Body:
 
         if backpack:
             pack = cloth_color(rng)
-            b.tube('chest', [(.12 * c, g(.05), .035 * h, 0, -g(.06) - .03 * h),
-                             (.2 * c, g(.062), .05 * h, 0, -g(.06) - .035 * h),
-                             (.8 * c, g(.062), .045 * h, 0, -g(.06) - .03 * h),
-                             (.92 * c, g(.05), .03 * h, 0, -g(.05) - .02 * h)], 8,
-                   lambda t, p: pack)
+            b.tube(
+                'chest',
+                [
+                    (0.12 * c, g(0.05), 0.035 * h, 0, -g(0.06) - 0.03 * h),
+                    (0.2 * c, g(0.062), 0.05 * h, 0, -g(0.06) - 0.035 * h),
+                    (0.8 * c, g(0.062), 0.045 * h, 0, -g(0.06) - 0.03 * h),
+                    (0.92 * c, g(0.05), 0.03 * h, 0, -g(0.05) - 0.02 * h),
+                ],
+                8,
+                lambda t, p: pack,
+            )
             for s in (-1, 1):
-                self._decal(b, 'chest', (s * g(.055), .62 * c, g(.07)), g(.012), .3 * c, pack)
+                self._decal(b, 'chest', (s * g(0.055), 0.62 * c, g(0.07)), g(0.012), 0.3 * c, pack)
         return b.mesh()
 
     @staticmethod
-    def _decal(b, part, center, half_x, half_y, color, bias=.03, yaw=0.):
+    def _decal(b, part, center, half_x, half_y, color, bias=0.03, yaw=0.0):
         """A small upright rectangle on the front of a part, facing forward (turned by yaw)."""
         x = half_x * np.cos(yaw)
         z = -half_x * np.sin(yaw)
         cx, cy, cz = center
-        vertices = [(cx - x, cy - half_y, cz - z), (cx + x, cy - half_y, cz + z),
-                    (cx + x, cy + half_y, cz + z), (cx - x, cy + half_y, cz - z)]
-        b.add(part, vertices, [[0, 1, 2, 3]], [color], bias, (0, cy, -.3), grain=.02)
+        vertices = [
+            (cx - x, cy - half_y, cz - z),
+            (cx + x, cy - half_y, cz + z),
+            (cx + x, cy + half_y, cz + z),
+            (cx - x, cy + half_y, cz - z),
+        ]
+        b.add(part, vertices, [[0, 1, 2, 3]], [color], bias, (0, cy, -0.3), grain=0.02)
 
     def _add_head(self, b, rng, skin, hair, long_hair, bald, hat):
-        top, r_x, r_z = self.head, self.head * .345, self.head * .41
+        top, r_x, r_z = self.head, self.head * 0.345, self.head * 0.41
         angle = np.deg2rad([-82, -58, -34, -12, 10, 32, 55, 80])
-        mid = .5 * top
-        rings = [(mid + (.5 if a > 0 else .52) * top * np.sin(a), r_x * np.cos(a)**.75,
-                  r_z * np.cos(a)**.8, 0, .03 * top) for a in angle]
+        mid = 0.5 * top
+        rings = [
+            (
+                mid + (0.5 if a > 0 else 0.52) * top * np.sin(a),
+                r_x * np.cos(a) ** 0.75,
+                r_z * np.cos(a) ** 0.8,
+                0,
+                0.03 * top,
+            )
+            for a in angle
+        ]
         hat_color = cloth_color(rng)
 
         def color(t, phi):
-            if hat and t > .72:
+            if hat and t > 0.72:
                 return hat_color
             if bald:
                 return skin
-            if t > .8 or (t > .68 and abs(phi) < 70):
+            if t > 0.8 or (t > 0.68 and abs(phi) < 70):
                 return hair
-            if abs(phi) > 78 and (t > .32 or long_hair):
+            if abs(phi) > 78 and (t > 0.32 or long_hair):
                 return hair
             return skin
 
         b.tube('head', rings, self._columns[2], color)
         self.head_outline = np.concatenate([b.vertices[-1], [[0, 0, 0], [0, top, 0]]])
         if long_hair and not bald:
-            b.tube('head', [(.62 * top, r_x * .9, r_z * .45, 0, -.26 * top),
-                            (.2 * top, r_x * 1.02, r_z * .45, 0, -.3 * top),
-                            (-.12 * top, r_x * .9, r_z * .35, 0, -.28 * top),
-                            (-.3 * top, r_x * .5, r_z * .2, 0, -.26 * top)], 8,
-                   lambda t, p: hair)
+            b.tube(
+                'head',
+                [
+                    (0.62 * top, r_x * 0.9, r_z * 0.45, 0, -0.26 * top),
+                    (0.2 * top, r_x * 1.02, r_z * 0.45, 0, -0.3 * top),
+                    (-0.12 * top, r_x * 0.9, r_z * 0.35, 0, -0.28 * top),
+                    (-0.3 * top, r_x * 0.5, r_z * 0.2, 0, -0.26 * top),
+                ],
+                8,
+                lambda t, p: hair,
+            )
         if hat:
-            b.add('head', [(-r_x * .8, .7 * top, r_z * .8), (r_x * .8, .7 * top, r_z * .8),
-                           (r_x * .6, .66 * top, r_z * 1.75), (-r_x * .6, .66 * top, r_z * 1.75)],
-                  [[0, 1, 2, 3]], [hat_color * .8], .02, (0, 0, .5 * r_z))
-        front = r_z + .03 * top
+            b.add(
+                'head',
+                [
+                    (-r_x * 0.8, 0.7 * top, r_z * 0.8),
+                    (r_x * 0.8, 0.7 * top, r_z * 0.8),
+                    (r_x * 0.6, 0.66 * top, r_z * 1.75),
+                    (-r_x * 0.6, 0.66 * top, r_z * 1.75),
+                ],
+                [[0, 1, 2, 3]],
+                [hat_color * 0.8],
+                0.02,
+                (0, 0, 0.5 * r_z),
+            )
+        front = r_z + 0.03 * top
         for s in (-1, 1):
-            eye = (s * .45 * r_x, .53 * top, front * .91)
-            self._decal(b, 'head', eye, .2 * r_x, .055 * top, (235, 235, 235), .035, s * .45)
-            self._decal(b, 'head', (s * .43 * r_x, .53 * top, front * .93), .11 * r_x, .055 * top,
-                        (25, 20, 20), .04, s * .4)
-            self._decal(b, 'head', (s * .45 * r_x, .625 * top, front * .9), .24 * r_x, .022 * top,
-                        hair * .7, .035, s * .45)
-        mouth = np.clip(skin * np.array([.55, .5, .8]), 0, 255)
-        self._decal(b, 'head', (0, .22 * top, front * .88), .32 * r_x, .03 * top, mouth, .035)
-        tip, high = (0, .38 * top, front * 1.2), (0, .52 * top, front)
+            eye = (s * 0.45 * r_x, 0.53 * top, front * 0.91)
+            self._decal(b, 'head', eye, 0.2 * r_x, 0.055 * top, (235, 235, 235), 0.035, s * 0.45)
+            self._decal(
+                b,
+                'head',
+                (s * 0.43 * r_x, 0.53 * top, front * 0.93),
+                0.11 * r_x,
+                0.055 * top,
+                (25, 20, 20),
+                0.04,
+                s * 0.4,
+            )
+            self._decal(
+                b,
+                'head',
+                (s * 0.45 * r_x, 0.625 * top, front * 0.9),
+                0.24 * r_x,
+                0.022 * top,
+                hair * 0.7,
+                0.035,
+                s * 0.45,
+            )
+        mouth = np.clip(skin * np.array([0.55, 0.5, 0.8]), 0, 255)
+        self._decal(b, 'head', (0, 0.22 * top, front * 0.88), 0.32 * r_x, 0.03 * top, mouth, 0.035)
+        tip, high = (0, 0.38 * top, front * 1.2), (0, 0.52 * top, front)
         for s in (-1, 1):
-            b.add('head', [(s * .17 * r_x, .34 * top, front * .95), tip, high, high],
-                  [[0, 1, 2, 3]], [skin * .82], .02, (-s * .1 * r_x, .4 * top, 0), grain=.01)
+            b.add(
+                'head',
+                [(s * 0.17 * r_x, 0.34 * top, front * 0.95), tip, high, high],
+                [[0, 1, 2, 3]],
+                [skin * 0.82],
+                0.02,
+                (-s * 0.1 * r_x, 0.4 * top, 0),
+                grain=0.01,
+            )
 
     def _add_arm(self, b, side, skin, shirt_color, accent, sleeve):
         h, u, f, d = self.height, self.uarm, self.farm, self.hand
-        few, cuff = self._columns[0], sleeve - .12
+        few, cuff = self._columns[0], sleeve - 0.12
 
         def upper(t, phi):
             if t > sleeve:
@@ -346,20 +544,48 @@ class Body:
 
         def fore(t, phi):
             if 1 + t > sleeve:
-                return skin * .96
-            return accent if 1 + t > cuff else shirt_color(t, phi) * .94
+                return skin * 0.96
+            return accent if 1 + t > cuff else shirt_color(t, phi) * 0.94
 
-        b.tube(f'{side}_uarm', self._limb(
-            (.032 * h, .012, .012), (.018 * h, .03, .032), (-.1 * u, .035, .037),
-            (-.35 * u, .033, .035), (-.6 * u, .029, .031), (-.85 * u, .026, .027),
-            (-1.03 * u, .022, .022), (-1.1 * u, .01, .01)), few, upper)
-        b.tube(f'{side}_farm', self._limb(
-            (.02 * h, .01, .01), (0, .024, .025), (-.3 * f, .026, .026), (-.65 * f, .021, .021),
-            (-.95 * f, .016, .017), (-1.05 * f, .009, .009)), few, fore)
-        b.tube(f'{side}_hand', [(0, .011 * h, .014 * h, 0, 0),
-                                (-.35 * d, .013 * h, .024 * h, 0, .004),
-                                (-.7 * d, .011 * h, .022 * h, 0, .004),
-                                (-d, .006 * h, .01 * h, 0, 0)], few, lambda t, p: skin * 1.04)
+        b.tube(
+            f'{side}_uarm',
+            self._limb(
+                (0.032 * h, 0.012, 0.012),
+                (0.018 * h, 0.03, 0.032),
+                (-0.1 * u, 0.035, 0.037),
+                (-0.35 * u, 0.033, 0.035),
+                (-0.6 * u, 0.029, 0.031),
+                (-0.85 * u, 0.026, 0.027),
+                (-1.03 * u, 0.022, 0.022),
+                (-1.1 * u, 0.01, 0.01),
+            ),
+            few,
+            upper,
+        )
+        b.tube(
+            f'{side}_farm',
+            self._limb(
+                (0.02 * h, 0.01, 0.01),
+                (0, 0.024, 0.025),
+                (-0.3 * f, 0.026, 0.026),
+                (-0.65 * f, 0.021, 0.021),
+                (-0.95 * f, 0.016, 0.017),
+                (-1.05 * f, 0.009, 0.009),
+            ),
+            few,
+            fore,
+        )
+        b.tube(
+            f'{side}_hand',
+            [
+                (0, 0.011 * h, 0.014 * h, 0, 0),
+                (-0.35 * d, 0.013 * h, 0.024 * h, 0, 0.004),
+                (-0.7 * d, 0.011 * h, 0.022 * h, 0, 0.004),
+                (-d, 0.006 * h, 0.01 * h, 0, 0),
+            ],
+            few,
+            lambda t, p: skin * 1.04,
+        )
 
     def _add_leg(self, b, side, skin, trousers, sock, shoe, leg):
         h, t_len, s_len, few = self.height, self.thigh, self.shin, self._columns[0]
@@ -369,30 +595,59 @@ class Body:
 
         def lower(t, phi):
             if 1 + t < leg:
-                return trousers * .93
-            return sock if t > .8 else skin * .97
+                return trousers * 0.93
+            return sock if t > 0.8 else skin * 0.97
 
-        b.tube(f'{side}_thigh', self._limb(
-            (.04 * h, .03, .035), (-.02 * t_len, .05, .056), (-.3 * t_len, .049, .054),
-            (-.55 * t_len, .043, .047), (-.8 * t_len, .036, .039), (-t_len, .031, .034),
-            (-1.08 * t_len, .015, .015)), few, upper)
-        b.tube(f'{side}_shin', self._limb(
-            (.03 * h, .014, .014), (0, .03, .032, .002), (-.25 * s_len, .031, .034, -.006),
-            (-.5 * s_len, .027, .029, -.005), (-.75 * s_len, .021, .022),
-            (-.97 * s_len, .018, .019), (-1.06 * s_len, .01, .012)), few, lower)
+        b.tube(
+            f'{side}_thigh',
+            self._limb(
+                (0.04 * h, 0.03, 0.035),
+                (-0.02 * t_len, 0.05, 0.056),
+                (-0.3 * t_len, 0.049, 0.054),
+                (-0.55 * t_len, 0.043, 0.047),
+                (-0.8 * t_len, 0.036, 0.039),
+                (-t_len, 0.031, 0.034),
+                (-1.08 * t_len, 0.015, 0.015),
+            ),
+            few,
+            upper,
+        )
+        b.tube(
+            f'{side}_shin',
+            self._limb(
+                (0.03 * h, 0.014, 0.014),
+                (0, 0.03, 0.032, 0.002),
+                (-0.25 * s_len, 0.031, 0.034, -0.006),
+                (-0.5 * s_len, 0.027, 0.029, -0.005),
+                (-0.75 * s_len, 0.021, 0.022),
+                (-0.97 * s_len, 0.018, 0.019),
+                (-1.06 * s_len, 0.01, 0.012),
+            ),
+            few,
+            lower,
+        )
         low, k = -self.ankle, self.foot
-        b.tube(f'{side}_foot', [(-.25 * k, .012 * h, .012 * h, 0, low * .5),
-                                (-.2 * k, .022 * h, .022 * h, 0, low * .42),
-                                (.1 * k, .024 * h, .024 * h, 0, low * .42),
-                                (.45 * k, .027 * h, .016 * h, 0, low * .6),
-                                (.7 * k, .022 * h, .011 * h, 0, low * .7),
-                                (.78 * k, .008 * h, .006 * h, 0, low * .75)], few,
-               lambda t, p: shoe, axis='z')
+        b.tube(
+            f'{side}_foot',
+            [
+                (-0.25 * k, 0.012 * h, 0.012 * h, 0, low * 0.5),
+                (-0.2 * k, 0.022 * h, 0.022 * h, 0, low * 0.42),
+                (0.1 * k, 0.024 * h, 0.024 * h, 0, low * 0.42),
+                (0.45 * k, 0.027 * h, 0.016 * h, 0, low * 0.6),
+                (0.7 * k, 0.022 * h, 0.011 * h, 0, low * 0.7),
+                (0.78 * k, 0.008 * h, 0.006 * h, 0, low * 0.75),
+            ],
+            few,
+            lambda t, p: shoe,
+            axis='z',
+        )
 
     def _limb(self, *rings):
         """Rings (position, rx, rz[, cz]) with the radii given as shares of the height."""
-        return [(ring[0], self._radius(ring[1]), self._radius(ring[2]), 0, *(ring[3:] or (0, )))
-                for ring in rings]
+        return [
+            (ring[0], self._radius(ring[1]), self._radius(ring[2]), 0, *(ring[3:] or (0,)))
+            for ring in rings
+        ]
 
     def forward(self, pose: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Poses the body over a point of the ground plane.
@@ -406,8 +661,9 @@ class Body:
         """
         n = len(pose['yaw'])
         origin, rot = np.zeros((n, len(PARTS), 3)), np.zeros((n, len(PARTS), 3, 3))
-        root = _BODY_TO_WORLD @ (rotation(1, pose['yaw']) @ rotation(0, pose['pitch'])
-                                 @ rotation(2, pose['roll']))
+        root = _BODY_TO_WORLD @ (
+            rotation(1, pose['yaw']) @ rotation(0, pose['pitch']) @ rotation(2, pose['roll'])
+        )
 
         def put(name, parent, offset, turn=None):
             i = PART_ID[name]
@@ -419,55 +675,110 @@ class Body:
             rot[:, i] = rot[:, p] if turn is None else rot[:, p] @ turn
 
         put('pelvis', None, None, root)
-        put('chest', 'pelvis', (0, self.waist, 0), rotation(0, pose['spine_pitch'])
-            @ rotation(1, pose['spine_yaw']) @ rotation(2, pose['spine_roll']))
-        put('neck', 'chest', (0, self.chest * 1.06, 0), rotation(0, pose['head_pitch'] * .4))
+        put(
+            'chest',
+            'pelvis',
+            (0, self.waist, 0),
+            rotation(0, pose['spine_pitch'])
+            @ rotation(1, pose['spine_yaw'])
+            @ rotation(2, pose['spine_roll']),
+        )
+        put('neck', 'chest', (0, self.chest * 1.06, 0), rotation(0, pose['head_pitch'] * 0.4))
         i, p = PART_ID['head'], PART_ID['neck']
         origin[:, i] = origin[:, p] + rot[:, p] @ np.array([0, self.neck, 0])
-        rot[:, i] = rot[:, PART_ID['chest']] @ (rotation(1, pose['head_yaw'])
-                                                @ rotation(0, pose['head_pitch']))
+        rot[:, i] = rot[:, PART_ID['chest']] @ (
+            rotation(1, pose['head_yaw']) @ rotation(0, pose['head_pitch'])
+        )
         for side, sign in (('l', 1), ('r', -1)):
-            put(f'{side}_uarm', 'chest', (sign * self.shoulder, .93 * self.chest, 0),
-                rotation(2, sign * pose[f'{side}_sh_abd']) @ rotation(0, -pose[f'{side}_sh_flex'])
-                @ rotation(1, sign * pose[f'{side}_sh_twist']))
-            put(f'{side}_farm', f'{side}_uarm', (0, -self.uarm, 0),
-                rotation(0, -pose[f'{side}_elbow']))
+            put(
+                f'{side}_uarm',
+                'chest',
+                (sign * self.shoulder, 0.93 * self.chest, 0),
+                rotation(2, sign * pose[f'{side}_sh_abd'])
+                @ rotation(0, -pose[f'{side}_sh_flex'])
+                @ rotation(1, sign * pose[f'{side}_sh_twist']),
+            )
+            put(
+                f'{side}_farm',
+                f'{side}_uarm',
+                (0, -self.uarm, 0),
+                rotation(0, -pose[f'{side}_elbow']),
+            )
             put(f'{side}_hand', f'{side}_farm', (0, -self.farm, 0))
-            put(f'{side}_thigh', 'pelvis', (sign * self.hip, 0, 0),
+            put(
+                f'{side}_thigh',
+                'pelvis',
+                (sign * self.hip, 0, 0),
                 rotation(2, sign * pose[f'{side}_hip_abd'])
-                @ rotation(0, -pose[f'{side}_hip_flex']))
-            put(f'{side}_shin', f'{side}_thigh', (0, -self.thigh, 0),
-                rotation(0, pose[f'{side}_knee']))
+                @ rotation(0, -pose[f'{side}_hip_flex']),
+            )
+            put(
+                f'{side}_shin',
+                f'{side}_thigh',
+                (0, -self.thigh, 0),
+                rotation(0, pose[f'{side}_knee']),
+            )
             # The ankle keeps the sole mostly level, whatever the leg does.
             tilt = pose[f'{side}_knee'] - pose[f'{side}_hip_flex'] + pose['pitch']
-            put(f'{side}_foot', f'{side}_shin', (0, -self.shin, 0),
-                rotation(0, np.clip(-.75 * tilt, -.9, .5)))
+            put(
+                f'{side}_foot',
+                f'{side}_shin',
+                (0, -self.shin, 0),
+                rotation(0, np.clip(-0.75 * tilt, -0.9, 0.5)),
+            )
 
         def local(name, point):
             i = PART_ID[name]
             return origin[:, i] + rot[:, i] @ np.asarray(point, float)
 
-        ear = (.345 * self.head, .48 * self.head, 0)
-        keypoints = np.stack([
-            local('head', self.nose), local('head', (0, 0, 0)), local('head', (0, self.head, 0)),
-            local('head', ear), local('head', (-ear[0], ear[1], 0)), local('l_uarm', (0, 0, 0)),
-            local('r_uarm', (0, 0, 0)), local('l_farm', (0, 0, 0)), local('r_farm', (0, 0, 0)),
-            local('l_hand', (0, 0, 0)), local('r_hand', (0, 0, 0)), local('l_thigh', (0, 0, 0)),
-            local('r_thigh', (0, 0, 0)), local('l_shin', (0, 0, 0)), local('r_shin', (0, 0, 0)),
-            local('l_foot', (0, 0, 0)), local('r_foot', (0, 0, 0))
-        ], 1)
+        ear = (0.345 * self.head, 0.48 * self.head, 0)
+        keypoints = np.stack(
+            [
+                local('head', self.nose),
+                local('head', (0, 0, 0)),
+                local('head', (0, self.head, 0)),
+                local('head', ear),
+                local('head', (-ear[0], ear[1], 0)),
+                local('l_uarm', (0, 0, 0)),
+                local('r_uarm', (0, 0, 0)),
+                local('l_farm', (0, 0, 0)),
+                local('r_farm', (0, 0, 0)),
+                local('l_hand', (0, 0, 0)),
+                local('r_hand', (0, 0, 0)),
+                local('l_thigh', (0, 0, 0)),
+                local('r_thigh', (0, 0, 0)),
+                local('l_shin', (0, 0, 0)),
+                local('r_shin', (0, 0, 0)),
+                local('l_foot', (0, 0, 0)),
+                local('r_foot', (0, 0, 0)),
+            ],
+            1,
+        )
 
         # y points down: the lowest point of the body is what stands on the ground.
-        contact = [keypoints[:, j, 1] + self._radius(r) for j, r in
-                   ((2, .01), (5, .04), (6, .04), (7, .03), (8, .03), (9, .02), (10, .02),
-                    (11, .07), (12, .07), (13, .035), (14, .035))]
+        contact = [
+            keypoints[:, j, 1] + self._radius(r)
+            for j, r in (
+                (2, 0.01),
+                (5, 0.04),
+                (6, 0.04),
+                (7, 0.03),
+                (8, 0.03),
+                (9, 0.02),
+                (10, 0.02),
+                (11, 0.07),
+                (12, 0.07),
+                (13, 0.035),
+                (14, 0.035),
+            )
+        ]
         for side in 'lr':
-            for z in (-.22 * self.foot, .72 * self.foot):
+            for z in (-0.22 * self.foot, 0.72 * self.foot):
                 contact.append(local(f'{side}_foot', (0, -self.ankle, z))[:, 1])
         # A soft maximum, so that the weight passes from foot to foot without a jolt.
         contact = np.stack(contact)
         peak = contact.max(0)
-        low = peak + .015 * np.log(np.exp((contact - peak) / .015).sum(0))
+        low = peak + 0.015 * np.log(np.exp((contact - peak) / 0.015).sum(0))
         shift = -low - pose['lift']
         origin[..., 1] += shift[:, None]
         keypoints[..., 1] += shift[:, None]

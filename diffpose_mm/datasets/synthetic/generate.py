@@ -3,6 +3,7 @@
 Every video has a generator of its own, seeded by (seed, split, index), so the bytes do not depend
 on the number of workers, and no video of one split shares a stream with one of the other.
 """
+
 import json
 import multiprocessing
 import os
@@ -27,10 +28,33 @@ MANIFEST = 'synthetic.json'
 GENERATOR_REVISION = 4
 
 CATEGORIES = [
-    dict(supercategory='person', id=1, name='person', keypoints=list(KEYPOINTS),
-         skeleton=[[16, 14], [14, 12], [17, 15], [15, 13], [12, 13], [6, 12], [7, 13], [6, 7],
-                   [6, 8], [7, 9], [8, 10], [9, 11], [2, 3], [1, 2], [1, 3], [2, 4], [3, 5],
-                   [4, 6], [5, 7]])
+    dict(
+        supercategory='person',
+        id=1,
+        name='person',
+        keypoints=list(KEYPOINTS),
+        skeleton=[
+            [16, 14],
+            [14, 12],
+            [17, 15],
+            [15, 13],
+            [12, 13],
+            [6, 12],
+            [7, 13],
+            [6, 7],
+            [6, 8],
+            [7, 9],
+            [8, 10],
+            [9, 11],
+            [2, 3],
+            [1, 2],
+            [1, 3],
+            [2, 4],
+            [3, 5],
+            [4, 6],
+            [5, 7],
+        ],
+    )
 ]
 
 
@@ -39,8 +63,9 @@ def video_seed(seed: int, split: str, index: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), index))
 
 
-def make_scene(seed: int, split: str, index: int, size: tuple[int, int], frames: int,
-               difficulty: str) -> Scene:
+def make_scene(
+    seed: int, split: str, index: int, size: tuple[int, int], frames: int, difficulty: str
+) -> Scene:
     """The Scene that :func:`synthesize` draws as video ``index`` of ``split``."""
     rng = np.random.default_rng(video_seed(seed, split, index))
     return Scene(rng, size, frames, difficulty_named(difficulty))
@@ -56,8 +81,9 @@ def video_name(split: str, index: int) -> str:
     return f'{video_id(split, index)}_synthetic'
 
 
-def generate_video(seed: int, split: str, index: int, size: tuple[int, int], frames: int,
-                   difficulty: str) -> Iterator[tuple[np.ndarray, dict, list[dict]]]:
+def generate_video(
+    seed: int, split: str, index: int, size: tuple[int, int], frames: int, difficulty: str
+) -> Iterator[tuple[np.ndarray, dict, list[dict]]]:
     """Yields image (h, w, 3) uint8 BGR, PoseTrack18 image record and annotations per frame."""
     scene = make_scene(seed, split, index, size, frames, difficulty)
     vid, name = video_id(split, index), video_name(split, index)
@@ -67,11 +93,18 @@ def generate_video(seed: int, split: str, index: int, size: tuple[int, int], fra
         for k, annotation in enumerate(people):
             annotation.update(image_id=image_id, id=image_id * 100 + k)
         record = dict(
-            has_no_densepose=True, is_labeled=True,
-            file_name=f'images/{split}/{name}/{frame.index:06d}.jpg', nframes=frames,
-            frame_id=image_id, vid_id=vid, id=image_id, width=size[0], height=size[1],
+            has_no_densepose=True,
+            is_labeled=True,
+            file_name=f'images/{split}/{name}/{frame.index:06d}.jpg',
+            nframes=frames,
+            frame_id=image_id,
+            vid_id=vid,
+            id=image_id,
+            width=size[0],
+            height=size[1],
             ignore_regions_x=[[round(float(x), 1) for x in r[:, 0]] for r in ignored],
-            ignore_regions_y=[[round(float(y), 1) for y in r[:, 1]] for r in ignored])
+            ignore_regions_y=[[round(float(y), 1) for y in r[:, 1]] for r in ignored],
+        )
         yield frame.image, record, people
 
 
@@ -93,16 +126,19 @@ def _write_video(job: dict) -> str:
     part.mkdir(parents=True)
     images, annotations = [], []
     quality = [cv2.IMWRITE_JPEG_QUALITY, job['jpeg_quality']]
-    for image, record, people in generate_video(job['seed'], split, index, job['size'],
-                                                job['frames'], job['difficulty']):
+    for image, record, people in generate_video(
+        job['seed'], split, index, job['size'], job['frames'], job['difficulty']
+    ):
         _, data = cv2.imencode('.jpg', image, quality)
         (part / Path(record['file_name']).name).write_bytes(data.tobytes())
         images.append(record)
         annotations.extend(people)
     os.replace(part, folder)
     # Last of all: a video whose json is there is complete.
-    _write_json(root / 'annotations' / split / f'{name}.json',
-                dict(images=images, annotations=annotations, categories=CATEGORIES))
+    _write_json(
+        root / 'annotations' / split / f'{name}.json',
+        dict(images=images, annotations=annotations, categories=CATEGORIES),
+    )
     return name
 
 
@@ -115,11 +151,15 @@ def statistics(annotations: list[dict]) -> dict:
     blurred = np.array([a['blurred'] for a in annotations])[seen]
     tall = np.array([a['bbox'][3] / 1.3 for a in annotations])
     return dict(
-        people=len(annotations), joints=int(seen.sum()),
-        occluded=round(float(occluded.mean()), 4), blurred=round(float(blurred.mean()), 4),
+        people=len(annotations),
+        joints=int(seen.sum()),
+        occluded=round(float(occluded.mean()), 4),
+        blurred=round(float(blurred.mean()), 4),
         occluded_or_blurred=round(float((occluded | blurred).mean()), 4),
-        joints_height_percentiles_5_50_95=[round(float(v), 1)
-                                           for v in np.percentile(tall, (5, 50, 95))])
+        joints_height_percentiles_5_50_95=[
+            round(float(v), 1) for v in np.percentile(tall, (5, 50, 95))
+        ],
+    )
 
 
 def _check(arguments: dict, workers: int) -> None:
@@ -136,8 +176,9 @@ def _check(arguments: dict, workers: int) -> None:
     if arguments['train_videos'] + arguments['val_videos'] == 0:
         raise ValueError('train_videos and val_videos are both 0: there is nothing to write')
     size = arguments['size']
-    if len(size) != 2 or not all(isinstance(v, (int, np.integer)) and 64 <= v <= 4096
-                                 for v in size):
+    if len(size) != 2 or not all(
+        isinstance(v, (int, np.integer)) and 64 <= v <= 4096 for v in size
+    ):
         raise ValueError(f'size is {size!r}, must be (width, height), each from 64 to 4096 pixels')
     difficulty_named(arguments['difficulty'])
     if not isinstance(workers, int) or workers < 1:
@@ -152,17 +193,21 @@ def _claim(root: Path, header: dict) -> None:
             found = json.loads(path.read_text())
             found = {name: found[name] for name in header}
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f'{path} is not a manifest of this generator ({error!r}); '
-                             'choose another folder') from error
+            raise ValueError(
+                f'{path} is not a manifest of this generator ({error!r}); choose another folder'
+            ) from error
         for name in ('arguments', 'revision'):
             if found[name] != header[name]:
                 raise ValueError(
                     f'{root} holds a synthetic data set made with {name} {found[name]}, which is '
-                    f'not the {header[name]} asked for; choose another folder or delete that one')
+                    f'not the {header[name]} asked for; choose another folder or delete that one'
+                )
         return
     if root.exists() and any(root.iterdir()):
-        raise ValueError(f'{root} is not empty and has no {MANIFEST}: it is not a synthetic data '
-                         'set; choose another folder')
+        raise ValueError(
+            f'{root} is not empty and has no {MANIFEST}: it is not a synthetic data '
+            'set; choose another folder'
+        )
     root.mkdir(parents=True, exist_ok=True)
     _write_json(path, dict(header, complete=False))
 
@@ -174,9 +219,18 @@ def _version() -> str | None:
         return None
 
 
-def synthesize(out: str | Path, train_videos: int, val_videos: int, frames: int,
-               size: tuple[int, int] = (320, 240), seed: int = 0, difficulty: str = 'standard',
-               workers: int = 1, jpeg_quality: int = 90, progress: bool = False) -> dict:
+def synthesize(
+    out: str | Path,
+    train_videos: int,
+    val_videos: int,
+    frames: int,
+    size: tuple[int, int] = (320, 240),
+    seed: int = 0,
+    difficulty: str = 'standard',
+    workers: int = 1,
+    jpeg_quality: int = 90,
+    progress: bool = False,
+) -> dict:
     """Writes a synthetic PoseTrack18 under ``out``.
 
     ``images/{train,val}/{video}/000000.jpg``, ``annotations/posetrack18_{train,val}.json`` (all
@@ -202,8 +256,15 @@ def synthesize(out: str | Path, train_videos: int, val_videos: int, frames: int,
         ValueError: an argument out of range, or ``out`` holds something else.
     """
     size = tuple(size)
-    arguments = dict(train_videos=train_videos, val_videos=val_videos, frames=frames,
-                     size=list(size), seed=seed, difficulty=difficulty, jpeg_quality=jpeg_quality)
+    arguments = dict(
+        train_videos=train_videos,
+        val_videos=val_videos,
+        frames=frames,
+        size=list(size),
+        seed=seed,
+        difficulty=difficulty,
+        jpeg_quality=jpeg_quality,
+    )
     _check(arguments, workers)
     root = Path(out)
     header = dict(arguments=arguments, revision=GENERATOR_REVISION)
@@ -214,8 +275,10 @@ def synthesize(out: str | Path, train_videos: int, val_videos: int, frames: int,
         (root / 'images' / split).mkdir(parents=True, exist_ok=True)
         for index in range(count):
             name = video_name(split, index)
-            if not ((root / 'annotations' / split / f'{name}.json').exists()
-                    and (root / 'images' / split / name).is_dir()):
+            if not (
+                (root / 'annotations' / split / f'{name}.json').exists()
+                and (root / 'images' / split / name).is_dir()
+            ):
                 jobs.append(dict(arguments, root=str(root), size=size, split=split, index=index))
     _run(jobs, workers, frames, train_videos + val_videos, progress)
 
@@ -228,13 +291,18 @@ def synthesize(out: str | Path, train_videos: int, val_videos: int, frames: int,
             merged['images'].extend(video['images'])
             merged['annotations'].extend(video['annotations'])
         _write_json(root / 'annotations' / f'posetrack18_{split}.json', merged)
-        summary[split] = dict(videos=count, frames=len(merged['images']),
-                              **statistics(merged['annotations']))
+        summary[split] = dict(
+            videos=count, frames=len(merged['images']), **statistics(merged['annotations'])
+        )
     manifest = dict(
-        header, complete=True, version=_version(), frames_per_second=FPS,
+        header,
+        complete=True,
+        version=_version(),
+        frames_per_second=FPS,
         libraries=dict(numpy=np.__version__, opencv=cv2.__version__),
         blurred_when=f'smear > {BLUR_SHARE} head size and > {BLUR_PIXELS} px of a 240-row frame',
-        statistics=summary)
+        statistics=summary,
+    )
     _write_json(root / MANIFEST, manifest)
     return manifest
 
@@ -248,8 +316,14 @@ def _run(jobs: list[dict], workers: int, frames: int, total: int, progress: bool
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
-    columns = (TextColumn('synthetic PoseTrack, frames'), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn(), TimeRemainingColumn())
+
+    columns = (
+        TextColumn('synthetic PoseTrack, frames'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, disable=not progress) as bar:
         task = bar.add_task('', total=total * frames, completed=(total - len(jobs)) * frames)
         if workers == 1 or len(jobs) < 2:

@@ -20,10 +20,10 @@ from .body import EARS, KEYPOINT_DEPTH, KEYPOINT_GIRTH, KEYPOINT_PARTS, KEYPOINT
 from .render import RenderedFrame, draw_ids
 from .scene import SUPERSAMPLE, Scene
 
-BLUR_SHARE = .18
-BLUR_PIXELS = 2.
+BLUR_SHARE = 0.18
+BLUR_PIXELS = 2.0
 MIN_JOINTS = 4
-MIN_VISIBLE = .4
+MIN_VISIBLE = 0.4
 
 _ADJACENT = np.array([[part in names for part in PARTS] for names in KEYPOINT_PARTS])
 _USED = np.array([j not in EARS for j in range(len(KEYPOINTS))])
@@ -40,7 +40,7 @@ def front_quads(scene: Scene, geometry: dict[str, np.ndarray], points: np.ndarra
     """
     shown = np.flatnonzero(geometry['visible'][0])
     corners = geometry['flat'][0][scene.quads[shown]]
-    spot = np.rint(points * SUPERSAMPLE + .5)
+    spot = np.rint(points * SUPERSAMPLE + 0.5)
     low, high = corners.min(1), corners.max(1)
     near = ((low[None] <= spot[:, None]) & (spot[:, None] <= high[None])).all(-1)
     row, col = np.nonzero(near)
@@ -49,7 +49,7 @@ def front_quads(scene: Scene, geometry: dict[str, np.ndarray], points: np.ndarra
     offset = at[:, None] - quad
     side = edge[..., 0] * offset[..., 1] - edge[..., 1] * offset[..., 0]
     # Half a supersampled pixel of tolerance: drawn polygons own their border.
-    slack = .5 * np.abs(edge).max(-1)
+    slack = 0.5 * np.abs(edge).max(-1)
     hit = (side >= -slack).all(-1) | (side <= slack).all(-1)
     row, col = row[hit], col[hit]
     key = geometry['key'][0][shown[col]]
@@ -73,7 +73,7 @@ def occlusion(scene: Scene, geometry: dict[str, np.ndarray]) -> np.ndarray:
     girth = np.array([p.body.girth for p in scene.people])[:, None]
     reach = (KEYPOINT_DEPTH + KEYPOINT_GIRTH * girth) * height
     itself = mine & _ADJACENT[joint, part] & (before <= reach)
-    return (quad >= 0) & ~itself & (before > .015 * height)
+    return (quad >= 0) & ~itself & (before > 0.015 * height)
 
 
 def _polygon(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -98,7 +98,7 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
     width, height = scene.size
     geometry = frame.geometry
     hidden = occlusion(scene, geometry)
-    affine = scene.background_affine(scene.times[frame.index:frame.index + 1])[0]
+    affine = scene.background_affine(scene.times[frame.index : frame.index + 1])[0]
     inverse = cv2.invertAffineTransform(affine)
     ignored = [region @ inverse[:, :2].T + inverse[:, 2] for region in scene.crowd]
     ignored = [_polygon(region, scene.size) for region in ignored]
@@ -114,7 +114,7 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
             mask = np.concatenate([[False], scene.owner == index])[ids].astype(np.uint8)
             contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
             for contour in contours:
-                contour = cv2.approxPolyDP(contour, 2., True)[:, 0] / SUPERSAMPLE
+                contour = cv2.approxPolyDP(contour, 2.0, True)[:, 0] / SUPERSAMPLE
                 if len(contour) > 2:
                     ignored.append(_polygon(contour, scene.size))
             continue
@@ -123,22 +123,30 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
         high = np.maximum(box[2:], pixels[1:3].max(0))
         # Annotators leave a margin: on PoseTrack18's frames the head size is about 0.86 of the
         # distance from head_bottom to head_top, on a tight box about 0.78.
-        margin = .05 * (high - low).max()
+        margin = 0.05 * (high - low).max()
         low, high = low - margin, high + margin
-        head_size = .6 * np.linalg.norm(high - low)
+        head_size = 0.6 * np.linalg.norm(high - low)
         smear = np.hypot(frame.travel[index], frame.defocus)
         blurred = (smear > BLUR_SHARE * head_size) & (smear > BLUR_PIXELS * scene.unit)
         keypoints = np.where(inside[:, None], pixels, 0)
         flat = np.concatenate([keypoints, inside[:, None]], 1).ravel()
         corner = pixels[inside].min(0)
         extent = pixels[inside].max(0) - corner
-        annotations.append(dict(
-            # PoseTrack's box: that of the joints, 15 % longer on every side.
-            bbox=_rounded([*(corner - .15 * extent), *(1.3 * extent)]),
-            bbox_head=_rounded([*low, *(high - low)]),
-            keypoints=[int(v) if i % 3 == 2 else round(float(v), 2) for i, v in enumerate(flat)],
-            track_id=index, category_id=1, scores=[], iscrowd=False,
-            num_keypoints=int(inside.sum()),
-            occluded=[int(v) for v in hidden[index] & inside],
-            blurred=[int(v) for v in blurred & inside]))
+        annotations.append(
+            dict(
+                # PoseTrack's box: that of the joints, 15 % longer on every side.
+                bbox=_rounded([*(corner - 0.15 * extent), *(1.3 * extent)]),
+                bbox_head=_rounded([*low, *(high - low)]),
+                keypoints=[
+                    int(v) if i % 3 == 2 else round(float(v), 2) for i, v in enumerate(flat)
+                ],
+                track_id=index,
+                category_id=1,
+                scores=[],
+                iscrowd=False,
+                num_keypoints=int(inside.sum()),
+                occluded=[int(v) for v in hidden[index] & inside],
+                blurred=[int(v) for v in blurred & inside],
+            )
+        )
     return annotations, [region for region in ignored if len(region)]

@@ -3,6 +3,7 @@
 A motion is continuous in time, so any sub-frame of an exposure can be asked for (physical motion
 blur), and is built from a handful of drawn numbers (cadence, amplitudes, phases).
 """
+
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +21,7 @@ def smoothstep(x: np.ndarray) -> np.ndarray:
     return x * x * (3 - 2 * x)
 
 
-def drift(rng: np.random.Generator, amplitude: float, rates=(.15, 1.1)) -> Callable:
+def drift(rng: np.random.Generator, amplitude: float, rates=(0.15, 1.1)) -> Callable:
     """A smooth random function of time: three sines of drawn rate (Hz) and phase."""
     rate = rng.uniform(*rates, 3) * 2 * np.pi
     phase = rng.uniform(0, 2 * np.pi, 3)
@@ -34,15 +35,15 @@ def _rest(t: np.ndarray) -> Pose:
 
 def _arm_gesture(rng: np.random.Generator, side: str) -> Callable[[np.ndarray], Pose]:
     """An arm that goes from one drawn posture to another and back."""
-    low = np.array([-.4, .05, -.6, .05])
+    low = np.array([-0.4, 0.05, -0.6, 0.05])
     high = np.array([1.7, 1.3, 1.2, 2.1])
     poses = rng.uniform(low, high, (2, 4))
-    if rng.random() < .45:
-        poses[0] = (.0, .12, 0, .2)
-    rate, phase = rng.uniform(.25, .9), rng.uniform(0, 1)
+    if rng.random() < 0.45:
+        poses[0] = (0.0, 0.12, 0, 0.2)
+    rate, phase = rng.uniform(0.25, 0.9), rng.uniform(0, 1)
 
     def motion(t):
-        mix = smoothstep(.5 + .9 * np.sin(2 * np.pi * (rate * t + phase)))
+        mix = smoothstep(0.5 + 0.9 * np.sin(2 * np.pi * (rate * t + phase)))
         value = poses[0][:, None] * (1 - mix) + poses[1][:, None] * mix
         names = ('sh_flex', 'sh_abd', 'sh_twist', 'elbow')
         return {f'{side}_{name}': v for name, v in zip(names, value)}
@@ -51,31 +52,31 @@ def _arm_gesture(rng: np.random.Generator, side: str) -> Callable[[np.ndarray], 
 
 
 def _gait(rng: np.random.Generator, running: bool) -> tuple[Callable, float]:
-    rate = rng.uniform(1.25, 1.65) if running else rng.uniform(.75, 1.1)
+    rate = rng.uniform(1.25, 1.65) if running else rng.uniform(0.75, 1.1)
     phase = rng.uniform(0, 2 * np.pi)
-    stride = rng.uniform(.6, .85) if running else rng.uniform(.38, .55)
-    swing = rng.uniform(.7, 1.1) if running else rng.uniform(.25, .6)
-    bend = rng.uniform(1.2, 1.9) if running else rng.uniform(.1, .5)
-    knee = rng.uniform(1.3, 1.8) if running else rng.uniform(.75, 1.05)
-    lean = rng.uniform(.1, .28) if running else rng.uniform(-.02, .08)
-    spread = rng.uniform(.06, .25)
-    speed = rate * stride * 4 * .44 * (1.25 if running else 1.)
-    hop = rng.uniform(.04, .09) if running else 0.
+    stride = rng.uniform(0.6, 0.85) if running else rng.uniform(0.38, 0.55)
+    swing = rng.uniform(0.7, 1.1) if running else rng.uniform(0.25, 0.6)
+    bend = rng.uniform(1.2, 1.9) if running else rng.uniform(0.1, 0.5)
+    knee = rng.uniform(1.3, 1.8) if running else rng.uniform(0.75, 1.05)
+    lean = rng.uniform(0.1, 0.28) if running else rng.uniform(-0.02, 0.08)
+    spread = rng.uniform(0.06, 0.25)
+    speed = rate * stride * 4 * 0.44 * (1.25 if running else 1.0)
+    hop = rng.uniform(0.04, 0.09) if running else 0.0
 
     def motion(t):
         p = 2 * np.pi * rate * t + phase
         pose = _rest(t)
         for side, sign in (('l', 1), ('r', -1)):
             sin, cos = sign * np.sin(p), sign * np.cos(p)
-            pose[f'{side}_hip_flex'] = stride * sin + (.22 if running else .05)
-            pose[f'{side}_knee'] = .12 + knee * np.maximum(cos, 0)**1.4 + (.2 if running else 0)
-            pose[f'{side}_sh_flex'] = -swing * sin + (.1 if running else 0)
+            pose[f'{side}_hip_flex'] = stride * sin + (0.22 if running else 0.05)
+            pose[f'{side}_knee'] = 0.12 + knee * np.maximum(cos, 0) ** 1.4 + (0.2 if running else 0)
+            pose[f'{side}_sh_flex'] = -swing * sin + (0.1 if running else 0)
             pose[f'{side}_sh_abd'] = np.full_like(t, spread)
-            pose[f'{side}_elbow'] = bend - (.35 if running else .15) * sin
-            pose[f'{side}_sh_twist'] = np.full_like(t, -.15)
-        pose['pitch'] = lean + .03 * np.sin(2 * p)
-        pose['spine_yaw'] = .14 * np.sin(p)
-        pose['roll'] = .03 * np.sin(p)
+            pose[f'{side}_elbow'] = bend - (0.35 if running else 0.15) * sin
+            pose[f'{side}_sh_twist'] = np.full_like(t, -0.15)
+        pose['pitch'] = lean + 0.03 * np.sin(2 * p)
+        pose['spine_yaw'] = 0.14 * np.sin(p)
+        pose['roll'] = 0.03 * np.sin(p)
         pose['lift'] = hop * np.abs(np.sin(p))
         return pose
 
@@ -83,39 +84,39 @@ def _gait(rng: np.random.Generator, running: bool) -> tuple[Callable, float]:
 
 
 def _jump(rng: np.random.Generator) -> Callable:
-    period, offset = rng.uniform(.85, 1.3), rng.uniform(0, 1)
-    high, depth = rng.uniform(.12, .42), rng.uniform(.5, 1.)
-    star = rng.random() < .4
+    period, offset = rng.uniform(0.85, 1.3), rng.uniform(0, 1)
+    high, depth = rng.uniform(0.12, 0.42), rng.uniform(0.5, 1.0)
+    star = rng.random() < 0.4
     reach = rng.uniform(1.6, 2.8)
 
     def motion(t):
         u = (t / period + offset) % 1
-        flight = np.clip((u - .42) / .36, 0, 1)
-        air = smoothstep((u - .34) / .14) * smoothstep((.86 - u) / .14)
-        crouch = smoothstep(u / .22) * smoothstep((.46 - u) / .16)
-        crouch = crouch + .6 * smoothstep((u - .76) / .1) * smoothstep((1 - u) / .14)
+        flight = np.clip((u - 0.42) / 0.36, 0, 1)
+        air = smoothstep((u - 0.34) / 0.14) * smoothstep((0.86 - u) / 0.14)
+        crouch = smoothstep(u / 0.22) * smoothstep((0.46 - u) / 0.16)
+        crouch = crouch + 0.6 * smoothstep((u - 0.76) / 0.1) * smoothstep((1 - u) / 0.14)
         pose = _rest(t)
         pose['lift'] = 4 * high * flight * (1 - flight)
-        pose['pitch'] = .45 * depth * crouch
+        pose['pitch'] = 0.45 * depth * crouch
         for side in 'lr':
-            pose[f'{side}_hip_flex'] = 1.25 * depth * crouch + (0 if star else .25 * air)
-            pose[f'{side}_knee'] = 1.5 * depth * crouch + (.1 if star else .5 * air)
-            pose[f'{side}_hip_abd'] = .08 + (.42 * air if star else 0)
-            pose[f'{side}_sh_abd'] = .15 + (reach * air if star else .2 * air)
-            pose[f'{side}_sh_flex'] = np.zeros_like(t) if star else reach * air - .6 * crouch
-            pose[f'{side}_elbow'] = .25 + .4 * crouch
+            pose[f'{side}_hip_flex'] = 1.25 * depth * crouch + (0 if star else 0.25 * air)
+            pose[f'{side}_knee'] = 1.5 * depth * crouch + (0.1 if star else 0.5 * air)
+            pose[f'{side}_hip_abd'] = 0.08 + (0.42 * air if star else 0)
+            pose[f'{side}_sh_abd'] = 0.15 + (reach * air if star else 0.2 * air)
+            pose[f'{side}_sh_flex'] = np.zeros_like(t) if star else reach * air - 0.6 * crouch
+            pose[f'{side}_elbow'] = 0.25 + 0.4 * crouch
         return pose
 
     return motion
 
 
 def _wave(rng: np.random.Generator) -> Callable:
-    sides = ('l', 'r') if rng.random() < .3 else (rng.choice(['l', 'r']), )
+    sides = ('l', 'r') if rng.random() < 0.3 else (rng.choice(['l', 'r']),)
     other = [_arm_gesture(rng, s) for s in 'lr' if s not in sides]
-    rate, phase = rng.uniform(1., 2.3), rng.uniform(0, 2 * np.pi)
-    raised, bent = rng.uniform(1.3, 2.5), rng.uniform(.3, 1.5)
-    size, flex = rng.uniform(.3, .65), rng.uniform(-.2, .8)
-    legs = drift(rng, .12)
+    rate, phase = rng.uniform(1.0, 2.3), rng.uniform(0, 2 * np.pi)
+    raised, bent = rng.uniform(1.3, 2.5), rng.uniform(0.3, 1.5)
+    size, flex = rng.uniform(0.3, 0.65), rng.uniform(-0.2, 0.8)
+    legs = drift(rng, 0.12)
 
     def motion(t):
         pose = _rest(t)
@@ -123,36 +124,36 @@ def _wave(rng: np.random.Generator) -> Callable:
         for gesture in other:
             pose.update(gesture(t))
         for side in sides:
-            pose[f'{side}_sh_abd'] = raised + .35 * size * beat
+            pose[f'{side}_sh_abd'] = raised + 0.35 * size * beat
             pose[f'{side}_sh_flex'] = np.full_like(t, flex)
             pose[f'{side}_sh_twist'] = np.full_like(t, 1.3)
             pose[f'{side}_elbow'] = bent + size * beat
         for side, sign in (('l', 1), ('r', -1)):
-            pose[f'{side}_hip_abd'] = np.full_like(t, .09)
+            pose[f'{side}_hip_abd'] = np.full_like(t, 0.09)
             pose[f'{side}_hip_flex'] = sign * legs(t)
             pose[f'{side}_knee'] = np.abs(legs(t))
-        pose['spine_roll'] = .06 * beat
+        pose['spine_roll'] = 0.06 * beat
         return pose
 
     return motion
 
 
 def _squat(rng: np.random.Generator) -> Callable:
-    rate, phase, depth = rng.uniform(.45, .85), rng.uniform(0, 1), rng.uniform(.55, 1.)
-    arms, wide = rng.uniform(.3, 1.6), rng.uniform(.05, .35)
-    gestures = [_arm_gesture(rng, s) for s in 'lr'] if rng.random() < .3 else []
+    rate, phase, depth = rng.uniform(0.45, 0.85), rng.uniform(0, 1), rng.uniform(0.55, 1.0)
+    arms, wide = rng.uniform(0.3, 1.6), rng.uniform(0.05, 0.35)
+    gestures = [_arm_gesture(rng, s) for s in 'lr'] if rng.random() < 0.3 else []
 
     def motion(t):
-        s = depth * (.5 - .5 * np.cos(2 * np.pi * (rate * t + phase)))
+        s = depth * (0.5 - 0.5 * np.cos(2 * np.pi * (rate * t + phase)))
         pose = _rest(t)
-        pose['pitch'] = .5 * s
+        pose['pitch'] = 0.5 * s
         for side in 'lr':
             pose[f'{side}_hip_flex'] = 1.85 * s
-            pose[f'{side}_knee'] = .05 + 2.15 * s
-            pose[f'{side}_hip_abd'] = wide * (.4 + .6 * s)
+            pose[f'{side}_knee'] = 0.05 + 2.15 * s
+            pose[f'{side}_hip_abd'] = wide * (0.4 + 0.6 * s)
             pose[f'{side}_sh_flex'] = arms * s
-            pose[f'{side}_sh_abd'] = np.full_like(t, .15)
-            pose[f'{side}_elbow'] = .2 + .4 * (1 - s)
+            pose[f'{side}_sh_abd'] = np.full_like(t, 0.15)
+            pose[f'{side}_elbow'] = 0.2 + 0.4 * (1 - s)
         for gesture in gestures:
             pose.update(gesture(t))
         return pose
@@ -161,11 +162,11 @@ def _squat(rng: np.random.Generator) -> Callable:
 
 
 def _turn(rng: np.random.Generator) -> Callable:
-    rate, phase = rng.uniform(.35, .8) * rng.choice([-1, 1]), rng.uniform(0, 1)
-    swing = rng.random() < .5
-    size = rng.uniform(1., 2.2)
+    rate, phase = rng.uniform(0.35, 0.8) * rng.choice([-1, 1]), rng.uniform(0, 1)
+    swing = rng.random() < 0.5
+    size = rng.uniform(1.0, 2.2)
     gestures = [_arm_gesture(rng, s) for s in 'lr']
-    step = rng.uniform(.1, .3)
+    step = rng.uniform(0.1, 0.3)
 
     def motion(t):
         pose = _rest(t)
@@ -176,22 +177,22 @@ def _turn(rng: np.random.Generator) -> Callable:
         for side, sign in (('l', 1), ('r', -1)):
             beat = np.maximum(sign * np.sin(2 * angle), 0)
             pose[f'{side}_hip_flex'] = 1.8 * step * beat
-            pose[f'{side}_knee'] = .05 + 3 * step * beat
-            pose[f'{side}_hip_abd'] = np.full_like(t, .08)
-        pose['head_yaw'] = .3 * np.sign(rate) * np.ones_like(t)
+            pose[f'{side}_knee'] = 0.05 + 3 * step * beat
+            pose[f'{side}_hip_abd'] = np.full_like(t, 0.08)
+        pose['head_yaw'] = 0.3 * np.sign(rate) * np.ones_like(t)
         return pose
 
     return motion
 
 
 def _fall(rng: np.random.Generator, duration: float) -> Callable:
-    start = rng.uniform(.1, .7) * duration
-    length = rng.uniform(.45, .8)
-    forward = rng.choice([1., -1., 0.], p=[.45, .2, .35])
-    side_sign = rng.choice([-1., 1.])
+    start = rng.uniform(0.1, 0.7) * duration
+    length = rng.uniform(0.45, 0.8)
+    forward = rng.choice([1.0, -1.0, 0.0], p=[0.45, 0.2, 0.35])
+    side_sign = rng.choice([-1.0, 1.0])
     end = rng.uniform(1.05, 1.5)
-    stay, back = rng.uniform(.3, .8), rng.uniform(.6, 1.)
-    arms, knees = rng.uniform(.8, 1.9, 2), rng.uniform(.5, 1.4, 2)
+    stay, back = rng.uniform(0.3, 0.8), rng.uniform(0.6, 1.0)
+    arms, knees = rng.uniform(0.8, 1.9, 2), rng.uniform(0.5, 1.4, 2)
     gait, _ = _gait(rng, False)
 
     def motion(t):
@@ -205,11 +206,11 @@ def _fall(rng: np.random.Generator, duration: float) -> Callable:
         pose['pitch'] = pose['pitch'] + forward * end * s
         pose['roll'] = pose['roll'] + (side_sign * end * s if forward == 0 else 0)
         for k, side in enumerate('lr'):
-            pose[f'{side}_knee'] = pose[f'{side}_knee'] + knees[k] * np.maximum(mid, .6 * s)
-            pose[f'{side}_hip_flex'] = pose[f'{side}_hip_flex'] + .7 * knees[k] * mid + .3 * s
+            pose[f'{side}_knee'] = pose[f'{side}_knee'] + knees[k] * np.maximum(mid, 0.6 * s)
+            pose[f'{side}_hip_flex'] = pose[f'{side}_hip_flex'] + 0.7 * knees[k] * mid + 0.3 * s
             pose[f'{side}_sh_flex'] = pose[f'{side}_sh_flex'] + arms[k] * s
-            pose[f'{side}_sh_abd'] = pose[f'{side}_sh_abd'] + .5 * s
-            pose[f'{side}_elbow'] = pose[f'{side}_elbow'] + .5 * mid
+            pose[f'{side}_sh_abd'] = pose[f'{side}_sh_abd'] + 0.5 * s
+            pose[f'{side}_elbow'] = pose[f'{side}_elbow'] + 0.5 * mid
         return pose
 
     return motion
@@ -225,13 +226,14 @@ class Motion:
         yaw: heading in radians, 0 = towards the camera, +90 degrees = towards the image's right.
     """
 
-    def __init__(self, rng: np.random.Generator, duration: float, families: tuple[str, ...],
-                 yaw: float):
+    def __init__(
+        self, rng: np.random.Generator, duration: float, families: tuple[str, ...], yaw: float
+    ):
         self.families = families
         self.yaw = yaw
         self.parts, self.speeds = [], []
         for name in families:
-            speed = 0.
+            speed = 0.0
             if name in ('walk', 'run'):
                 motion, speed = _gait(rng, name == 'run')
             elif name == 'fall':
@@ -240,12 +242,15 @@ class Motion:
                 motion = {'jump': _jump, 'wave': _wave, 'squat': _squat, 'turn': _turn}[name](rng)
             self.parts.append(motion)
             self.speeds.append(speed)
-        self.switch = rng.uniform(.25, .75) * duration
-        self.blend = rng.uniform(.25, .5)
-        self.noise = {name: drift(rng, rng.uniform(.02, .16)) for name in DOFS
-                      if name not in ('lift', 'pitch', 'roll')}
-        self.arm = _arm_gesture(rng, 'lr'[rng.integers(2)]) if rng.random() < .25 else None
-        turn = rng.uniform(-.5, .5)
+        self.switch = rng.uniform(0.25, 0.75) * duration
+        self.blend = rng.uniform(0.25, 0.5)
+        self.noise = {
+            name: drift(rng, rng.uniform(0.02, 0.16))
+            for name in DOFS
+            if name not in ('lift', 'pitch', 'roll')
+        }
+        self.arm = _arm_gesture(rng, 'lr'[rng.integers(2)]) if rng.random() < 0.25 else None
+        turn = rng.uniform(-0.5, 0.5)
         self.curve = turn / duration
 
     def _weight(self, t: np.ndarray) -> np.ndarray | None:
@@ -280,5 +285,5 @@ class Motion:
         for side in 'lr':
             pose[f'{side}_knee'] = np.maximum(pose[f'{side}_knee'], 0)
             pose[f'{side}_elbow'] = np.maximum(pose[f'{side}_elbow'], 0)
-            pose[f'{side}_sh_abd'] = np.maximum(pose[f'{side}_sh_abd'], .04)
+            pose[f'{side}_sh_abd'] = np.maximum(pose[f'{side}_sh_abd'], 0.04)
         return pose

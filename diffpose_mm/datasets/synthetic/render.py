@@ -5,6 +5,7 @@ over the exposure, as many as the fastest joint (or the panning background) need
 about ``SUBFRAME_STEP`` pixels. Their number is odd, so one of them is the very moment the labels
 speak of.
 """
+
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class RenderedFrame(NamedTuple):
         travel: (P, 17) image pixels, extent of each joint's path during the exposure.
         defocus: diameter of the circle of confusion, image pixels.
     """
+
     index: int
     image: np.ndarray
     geometry: dict[str, np.ndarray]
@@ -44,8 +46,10 @@ def subframe_times(scene: Scene) -> list[np.ndarray]:
     inside = ((pixels > -20) & (pixels < (width + 20, height + 20))).all(-1)
     pixels = pixels.reshape(3, len(t), -1, 2)
     inside = inside.reshape(3, len(t), -1).any(0)
-    reach = np.maximum(np.linalg.norm(pixels[2] - pixels[0], axis=-1),
-                       2 * np.linalg.norm(pixels[::2] - pixels[1], axis=-1).max(0))
+    reach = np.maximum(
+        np.linalg.norm(pixels[2] - pixels[0], axis=-1),
+        2 * np.linalg.norm(pixels[::2] - pixels[1], axis=-1).max(0),
+    )
     travel = np.where(inside, reach, 0).max(-1)
     affine = scene.background_affine(probe)
     # The panorama's motion at the centre and at a corner (which feels the roll).
@@ -54,20 +58,32 @@ def subframe_times(scene: Scene) -> list[np.ndarray]:
         spot = spot.reshape(3, len(t), 2)
         travel = np.maximum(travel, np.linalg.norm(spot[2] - spot[0], axis=-1))
         travel = np.maximum(travel, 2 * np.linalg.norm(spot[::2] - spot[1], axis=-1).max(0))
-    steps = np.ceil((travel / (SUBFRAME_STEP * scene.unit) - .6) / 2).clip(0, MAX_SUBFRAMES // 2)
-    return [t[i] + half[i] * np.linspace(-1, 1, 2 * int(k) + 1) if k else t[i:i + 1]
-            for i, k in enumerate(steps)]
+    steps = np.ceil((travel / (SUBFRAME_STEP * scene.unit) - 0.6) / 2).clip(0, MAX_SUBFRAMES // 2)
+    return [
+        t[i] + half[i] * np.linspace(-1, 1, 2 * int(k) + 1) if k else t[i : i + 1]
+        for i, k in enumerate(steps)
+    ]
 
 
-def draw_subframe(scene: Scene, geometry: dict[str, np.ndarray], index: int, affine: np.ndarray,
-                  colors: np.ndarray) -> np.ndarray:
+def draw_subframe(
+    scene: Scene,
+    geometry: dict[str, np.ndarray],
+    index: int,
+    affine: np.ndarray,
+    colors: np.ndarray,
+) -> np.ndarray:
     """One sharp picture (h, w, 3) uint8: moment ``index`` of ``geometry``, before the sensor."""
     width, height = scene.size
-    canvas = cv2.warpAffine(scene.background, affine, (width, height),
-                            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                            borderMode=cv2.BORDER_REPLICATE)
-    canvas = cv2.resize(canvas, (width * SUPERSAMPLE, height * SUPERSAMPLE),
-                        interpolation=cv2.INTER_NEAREST)
+    canvas = cv2.warpAffine(
+        scene.background,
+        affine,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    canvas = cv2.resize(
+        canvas, (width * SUPERSAMPLE, height * SUPERSAMPLE), interpolation=cv2.INTER_NEAREST
+    )
     for shadow in geometry['shadows'][index]:
         cv2.fillConvexPoly(canvas, shadow, scene.shadow_color)
     order = drawing_order(geometry, index)
@@ -102,14 +118,14 @@ def expose(scene: Scene, frame: int, mean: np.ndarray) -> np.ndarray:
     y, x = scene.noise_shift[frame]
     height, width = mean.shape[:2]
     mean = mean * (scene.gain[frame] * scene.tint).astype(np.float32)
-    return cv2.add(mean, scene.noise_tile[y:y + height, x:x + width], dtype=cv2.CV_8U)
+    return cv2.add(mean, scene.noise_tile[y : y + height, x : x + width], dtype=cv2.CV_8U)
 
 
 def render(scene: Scene) -> Iterator[RenderedFrame]:
     """The video, frame by frame."""
     times = subframe_times(scene)
     for start in range(0, scene.frames, _CHUNK):
-        chunk = times[start:start + _CHUNK]
+        chunk = times[start : start + _CHUNK]
         flat = np.concatenate(chunk)
         geometry = scene.geometry(flat)
         affine = scene.background_affine(flat)
@@ -122,9 +138,10 @@ def render(scene: Scene) -> Iterator[RenderedFrame]:
             for i in range(first, first + count):
                 cv2.accumulate(draw_subframe(scene, geometry, i, affine[i], colors), mean)
             mean *= np.float32(1 / count)
-            path = geometry['pixels'][first:first + count]
+            path = geometry['pixels'][first : first + count]
             travel = np.linalg.norm(path.max(0) - path.min(0), axis=-1)
-            now = {name: value[middle:middle + 1] for name, value in geometry.items()}
-            yield RenderedFrame(frame, expose(scene, frame, mean), now, travel,
-                                float(scene.defocus[frame]))
+            now = {name: value[middle : middle + 1] for name, value in geometry.items()}
+            yield RenderedFrame(
+                frame, expose(scene, frame, mean), now, travel, float(scene.defocus[frame])
+            )
             first += count

@@ -2,6 +2,7 @@
 
 Everything is drawn from one generator, so a video is a function of its seed alone.
 """
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +11,10 @@ from .background import make_background
 from .body import PARTS, Body, cloth_color, rotation
 from .motion import Motion, drift, smoothstep
 
-FPS = 15.
+FPS = 15.0
 SUPERSAMPLE = 2
 # How much darker a surface is that is seen edge-on.
-RIM = .45
+RIM = 0.45
 
 
 @dataclass(frozen=True)
@@ -36,32 +37,57 @@ class Difficulty:
         noise: largest sensor noise, grey levels.
         families: probabilities of walk, run, jump, wave, squat, turn, fall.
     """
-    people: tuple[float, ...] = (.3, .4, .2, .1)
-    cross: float = .5
-    occluders: float = .7
-    static_occluders: float = .25
-    exposure: tuple[float, float] = (.14, .38)
-    shake: float = .02
-    pan: float = .2
-    defocus: float = .3
-    defocus_size: tuple[float, float] = (3., 6.5)
-    gain: float = .4
-    clutter: float = 3.
-    back: float = .05
-    noise: float = 4.
-    families: tuple[float, ...] = (.25, .18, .12, .16, .11, .13, .05)
+
+    people: tuple[float, ...] = (0.3, 0.4, 0.2, 0.1)
+    cross: float = 0.5
+    occluders: float = 0.7
+    static_occluders: float = 0.25
+    exposure: tuple[float, float] = (0.14, 0.38)
+    shake: float = 0.02
+    pan: float = 0.2
+    defocus: float = 0.3
+    defocus_size: tuple[float, float] = (3.0, 6.5)
+    gain: float = 0.4
+    clutter: float = 3.0
+    back: float = 0.05
+    noise: float = 4.0
+    families: tuple[float, ...] = (0.25, 0.18, 0.12, 0.16, 0.11, 0.13, 0.05)
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
-    'easy': Difficulty(people=(.7, .3, 0, 0), cross=.2, occluders=.15, static_occluders=.1,
-                       exposure=(.1, .4), shake=.008, pan=.1, defocus=.05,
-                       defocus_size=(2.5, 4.), gain=.1, clutter=2., back=.1, noise=3.,
-                       families=(.28, .1, .12, .2, .14, .12, .04)),
+    'easy': Difficulty(
+        people=(0.7, 0.3, 0, 0),
+        cross=0.2,
+        occluders=0.15,
+        static_occluders=0.1,
+        exposure=(0.1, 0.4),
+        shake=0.008,
+        pan=0.1,
+        defocus=0.05,
+        defocus_size=(2.5, 4.0),
+        gain=0.1,
+        clutter=2.0,
+        back=0.1,
+        noise=3.0,
+        families=(0.28, 0.1, 0.12, 0.2, 0.14, 0.12, 0.04),
+    ),
     'standard': Difficulty(),
-    'hard': Difficulty(people=(.1, .25, .35, .3), cross=.9, occluders=2., static_occluders=.8,
-                       exposure=(.6, 1.), shake=.06, pan=.4, defocus=.6, defocus_size=(4., 11.),
-                       gain=.8, clutter=16., back=.3, noise=12.,
-                       families=(.2, .26, .14, .1, .1, .1, .1)),
+    'hard': Difficulty(
+        people=(0.1, 0.25, 0.35, 0.3),
+        cross=0.9,
+        occluders=2.0,
+        static_occluders=0.8,
+        exposure=(0.6, 1.0),
+        shake=0.06,
+        pan=0.4,
+        defocus=0.6,
+        defocus_size=(4.0, 11.0),
+        gain=0.8,
+        clutter=16.0,
+        back=0.3,
+        noise=12.0,
+        families=(0.2, 0.26, 0.14, 0.1, 0.1, 0.1, 0.1),
+    ),
 }
 
 
@@ -75,6 +101,7 @@ def difficulty_named(name: str) -> Difficulty:
 @dataclass
 class Person:
     """A body, its motion and its way over the ground (dense samples, seconds and metres)."""
+
     body: Body
     motion: Motion
     grid: np.ndarray
@@ -100,6 +127,7 @@ class Occluder:
         depth: metres from the camera.
         azimuth, rate, time: radians, radians a second, the second at which azimuth holds.
     """
+
     cells: np.ndarray
     colors: np.ndarray
     depth: float
@@ -118,16 +146,17 @@ class Scene:
         difficulty: see Difficulty.
     """
 
-    def __init__(self, rng: np.random.Generator, size: tuple[int, int], frames: int,
-                 difficulty: Difficulty):
+    def __init__(
+        self, rng: np.random.Generator, size: tuple[int, int], frames: int, difficulty: Difficulty
+    ):
         self.size, self.frames, self.difficulty = size, frames, difficulty
         self.duration = frames / FPS
         width, height = size
-        self.unit = height / 240.
-        self.focal = width * rng.uniform(.9, 1.45)
-        self.camera_height = rng.uniform(.9, 1.9)
+        self.unit = height / 240.0
+        self.focal = width * rng.uniform(0.9, 1.45)
+        self.camera_height = rng.uniform(0.9, 1.9)
         self.center = np.array([(width - 1) / 2, (height - 1) / 2])
-        self.grid = np.arange(-.2, self.duration + .2, 1 / 120)
+        self.grid = np.arange(-0.2, self.duration + 0.2, 1 / 120)
         self._people(rng)
         self._camera(rng)
         self._occluders(rng)
@@ -141,16 +170,18 @@ class Scene:
         names = np.array(['walk', 'run', 'jump', 'wave', 'squat', 'turn', 'fall'])
         prob = np.array(self.difficulty.families, float)
         if moving:
-            return (str(rng.choice(['walk', 'run'])), )
+            return (str(rng.choice(['walk', 'run'])),)
         first = str(rng.choice(names, p=prob / prob.sum()))
-        if rng.random() < .35 and first != 'fall':
+        if rng.random() < 0.35 and first != 'fall':
             return first, str(rng.choice(names[:6], p=prob[:6] / prob[:6].sum()))
-        return (first, )
+        return (first,)
 
     def _depth_range(self, body: Body) -> tuple[float, float]:
         # A standing person is 60 to 240 pixels tall in a 240-row frame.
-        return (self.focal * body.height / (240 * self.unit),
-                self.focal * body.height / (60 * self.unit))
+        return (
+            self.focal * body.height / (240 * self.unit),
+            self.focal * body.height / (60 * self.unit),
+        )
 
     def _walker(self, rng, body, motion, anchor_time, azimuth, depth) -> Person:
         """Lets the motion run over the ground so that it is at (azimuth, depth) at anchor_time."""
@@ -163,14 +194,14 @@ class Scene:
             anchor = [np.interp(anchor_time, grid, path[:, i]) for i in (0, 1)]
             path += np.array([np.sin(azimuth), np.cos(azimuth)]) * depth - anchor
             distance = np.hypot(*path.T)
-            if path[:, 1].min() > .3 * near and near <= distance.min() and distance.max() <= far:
+            if path[:, 1].min() > 0.3 * near and near <= distance.min() and distance.max() <= far:
                 break
             # Too near or too far at some time: walk more across the view.
-            sign = np.sign(np.sin(motion.yaw)) or 1.
-            motion.yaw = sign * (np.pi / 2 + rng.uniform(-1, 1) * .9 * .75**attempt)
+            sign = np.sign(np.sin(motion.yaw)) or 1.0
+            motion.yaw = sign * (np.pi / 2 + rng.uniform(-1, 1) * 0.9 * 0.75**attempt)
             if attempt > 5:
-                motion.curve *= .5
-                depth = np.clip(depth * rng.uniform(.8, 1.25), 1.15 * near, .87 * far)
+                motion.curve *= 0.5
+                depth = np.clip(depth * rng.uniform(0.8, 1.25), 1.15 * near, 0.87 * far)
         else:
             path *= (np.clip(distance, near, far) / distance)[:, None]
         return Person(body, motion, grid, path)
@@ -183,32 +214,33 @@ class Scene:
         for i in range(count):
             body = Body(rng)
             crosses = i > 0 and rng.random() < d.cross
-            families = self._families(rng, crosses and rng.random() < .6)
+            families = self._families(rng, crosses and rng.random() < 0.6)
             near, far = self._depth_range(body)
             for _ in range(20):
                 tall = rng.uniform(64, 232)
                 depth = np.clip(self.focal * body.height / (tall * self.unit), 1.02 * near, far)
-                if all(abs(depth - other) > .45 for other in depths):
+                if all(abs(depth - other) > 0.45 for other in depths):
                     break
             depths.append(depth)
             body.dress(rng, self.focal * body.height / depth)
             if families[0] in ('walk', 'run'):
-                yaw = rng.choice([-1, 1]) * np.deg2rad(38) + rng.normal(0, .35)
+                yaw = rng.choice([-1, 1]) * np.deg2rad(38) + rng.normal(0, 0.35)
             else:
                 kind = rng.random()
-                low, high = (110, 180) if kind < d.back else (
-                    (60, 110) if kind < d.back + .1 else (0, 60))
+                low, high = (
+                    (110, 180) if kind < d.back else ((60, 110) if kind < d.back + 0.1 else (0, 60))
+                )
                 yaw = rng.choice([-1, 1]) * np.deg2rad(rng.uniform(low, high))
             motion = Motion(rng, self.duration, families, yaw)
-            anchor = rng.uniform(.2, .8) * self.duration
+            anchor = rng.uniform(0.2, 0.8) * self.duration
             if i == 0:
-                azimuth = 0.
+                azimuth = 0.0
             elif crosses:
                 azimuth = self.people[0].azimuth(np.array([anchor]))[0]
                 if motion.speeds[0] == 0 and self.people[0].motion.speeds[0] == 0:
-                    azimuth += rng.choice([-1, 1]) * rng.uniform(.1, .5) / depth
+                    azimuth += rng.choice([-1, 1]) * rng.uniform(0.1, 0.5) / depth
             else:
-                spread = .45 * self.size[0] / self.focal
+                spread = 0.45 * self.size[0] / self.focal
                 azimuth = self.people[0].azimuth(np.array([anchor]))[0]
                 azimuth += rng.uniform(-spread, spread)
             self.people.append(self._walker(rng, body, motion, anchor, azimuth, depth))
@@ -217,32 +249,33 @@ class Scene:
 
     def _camera(self, rng):
         d, grid, main = self.difficulty, self.grid, self.people[0]
-        follow = rng.uniform(.65, 1.)
+        follow = rng.uniform(0.65, 1.0)
         yaw = follow * main.azimuth(grid)
         kernel = np.hanning(61)
         padded = np.pad(yaw, 30, mode='edge')
         yaw = np.convolve(padded, kernel / kernel.sum(), 'valid')
-        yaw += rng.uniform(-.5, .5) * d.pan * (grid - self.duration / 2)
+        yaw += rng.uniform(-0.5, 0.5) * d.pan * (grid - self.duration / 2)
         # A quick swing of the camera, as when the operator reframes.
-        for _ in range(rng.poisson(.35 * self.duration)):
-            start, length = rng.uniform(0, self.duration), rng.uniform(.2, .5)
-            swing = rng.choice([-1, 1]) * rng.uniform(.2, 1.) * d.pan * .6
+        for _ in range(rng.poisson(0.35 * self.duration)):
+            start, length = rng.uniform(0, self.duration), rng.uniform(0.2, 0.5)
+            swing = rng.choice([-1, 1]) * rng.uniform(0.2, 1.0) * d.pan * 0.6
             move = smoothstep((grid - start) / length) - smoothstep(
-                (grid - start - length - .2) / length)
+                (grid - start - length - 0.2) / length
+            )
             yaw += swing * move
-        yaw += rng.uniform(-.22, .22) * self.size[0] / self.focal
+        yaw += rng.uniform(-0.22, 0.22) * self.size[0] / self.focal
         distance = np.hypot(*main.position(np.array([self.duration / 2]))[0])
-        aim = self.camera_height - .5 * main.body.height
+        aim = self.camera_height - 0.5 * main.body.height
         pitch = np.full_like(grid, np.arctan2(aim, distance))
-        pitch += rng.normal(0, .05) * self.size[1] / self.focal
-        roll = np.full_like(grid, rng.normal(0, .025))
-        strength = d.shake * rng.uniform(.1, 1.)
-        envelope = np.full_like(grid, .12)
-        for _ in range(rng.poisson(1. * self.duration)):
-            middle, length = rng.uniform(0, self.duration), rng.uniform(.08, .3)
-            envelope += rng.uniform(.4, 1.) * np.exp(-.5 * ((grid - middle) / length)**2)
-        for signal, size in ((yaw, 1.), (pitch, .9), (roll, .8)):
-            signal += size * strength * envelope * drift(rng, 1., (1.5, 6.))(grid)
+        pitch += rng.normal(0, 0.05) * self.size[1] / self.focal
+        roll = np.full_like(grid, rng.normal(0, 0.025))
+        strength = d.shake * rng.uniform(0.1, 1.0)
+        envelope = np.full_like(grid, 0.12)
+        for _ in range(rng.poisson(1.0 * self.duration)):
+            middle, length = rng.uniform(0, self.duration), rng.uniform(0.08, 0.3)
+            envelope += rng.uniform(0.4, 1.0) * np.exp(-0.5 * ((grid - middle) / length) ** 2)
+        for signal, size in ((yaw, 1.0), (pitch, 0.9), (roll, 0.8)):
+            signal += size * strength * envelope * drift(rng, 1.0, (1.5, 6.0))(grid)
         self.camera = np.stack([yaw, pitch, roll], -1)
 
     def camera_angles(self, t: np.ndarray) -> np.ndarray:
@@ -260,8 +293,8 @@ class Scene:
         What lies behind the camera goes far outside the frame.
         """
         depth = points[..., 2:]
-        pixels = self.focal * points[..., :2] / np.maximum(depth, .1) + self.center
-        return np.where(depth > .1, pixels, -1e6)
+        pixels = self.focal * points[..., :2] / np.maximum(depth, 0.1) + self.center
+        return np.where(depth > 0.1, pixels, -1e6)
 
     # ---- occluders
 
@@ -274,24 +307,33 @@ class Scene:
             target = self.people[rng.integers(len(self.people))]
             time = rng.uniform(0, self.duration)
             place = target.position(np.array([time]))[0]
-            depth = max(np.hypot(*place) * rng.uniform(.55, .85), .9)
+            depth = max(np.hypot(*place) * rng.uniform(0.55, 0.85), 0.9)
             # Sizes and speeds are chosen in pixels of a 240-row frame, then taken to the scene.
             metre = depth / self.focal * self.unit
-            wide = rng.uniform(8, 24) if rng.random() < .5 else rng.uniform(20, 56)
-            tall = rng.uniform(60, 300) if rng.random() < .6 else rng.uniform(25, 90)
-            base = rng.uniform(-10, 40) if rng.random() < .5 else rng.uniform(-120, 0)
+            wide = rng.uniform(8, 24) if rng.random() < 0.5 else rng.uniform(20, 56)
+            tall = rng.uniform(60, 300) if rng.random() < 0.6 else rng.uniform(25, 90)
+            base = rng.uniform(-10, 40) if rng.random() < 0.5 else rng.uniform(-120, 0)
             offset = rng.normal(0, 8) * metre / depth
             if i >= moving:
                 # Beside the person: what hides all of someone all the time teaches nothing.
                 wide = rng.uniform(6, 30)
-                offset = rng.choice([-1, 1]) * rng.uniform(.15, .6) / depth
-            rate = 0.
+                offset = rng.choice([-1, 1]) * rng.uniform(0.15, 0.6) / depth
+            rate = 0.0
             if i < moving:
                 rate = rng.choice([-1, 1]) * rng.uniform(110, 420) * metre / depth
             foot = self.camera_height + base * metre
-            self.occluders.append(self._billboard(
-                rng, wide * metre, tall * metre, foot, depth,
-                np.arctan2(*place) + offset, rate, time))
+            self.occluders.append(
+                self._billboard(
+                    rng,
+                    wide * metre,
+                    tall * metre,
+                    foot,
+                    depth,
+                    np.arctan2(*place) + offset,
+                    rate,
+                    time,
+                )
+            )
 
     @staticmethod
     def _billboard(rng, wide, tall, foot, depth, azimuth, rate, time) -> Occluder:
@@ -302,45 +344,47 @@ class Scene:
         if style == 0:
             rows = columns = 1
         cells, colors = [], []
-        top_share = rng.uniform(.3, 1.) if rng.random() < .3 else 1.
+        top_share = rng.uniform(0.3, 1.0) if rng.random() < 0.3 else 1.0
         for i in range(rows):
             for j in range(columns):
                 corner = np.array([[j, i], [j + 1, i], [j + 1, i + 1], [j, i + 1]], float)
                 corner /= (columns, rows)
-                corner[:, 0] -= .5
+                corner[:, 0] -= 0.5
                 corner[:, 0] *= wide * (top_share + (1 - top_share) * corner[:, 1])
                 corner[:, 1] = (corner[:, 1] - 1) * tall + foot
                 cells.append(corner)
                 pick = first if (i + j) % 2 == 0 or style == 1 else second
-                colors.append(pick * rng.uniform(.85, 1.1))
+                colors.append(pick * rng.uniform(0.85, 1.1))
         return Occluder(np.array(cells), np.clip(colors, 0, 255), depth, azimuth, rate, time)
 
     # ---- light, focus, sensor
 
     def _stretches(self, rng, rate, lengths) -> list[tuple[float, float]]:
-        return [(rng.uniform(-.1, self.duration), rng.uniform(*lengths))
-                for _ in range(rng.poisson(rate * self.duration))]
+        return [
+            (rng.uniform(-0.1, self.duration), rng.uniform(*lengths))
+            for _ in range(rng.poisson(rate * self.duration))
+        ]
 
     def _light(self, rng):
         d, n = self.difficulty, self.frames
         t = np.arange(n) / FPS
         self.times = t
         self.exposure = np.full(n, rng.uniform(*d.exposure)) / FPS
-        light = np.array([rng.normal(0, .7), -1., -abs(rng.normal(.5, .5))])
+        light = np.array([rng.normal(0, 0.7), -1.0, -abs(rng.normal(0.5, 0.5))])
         self.light = light / np.linalg.norm(light)
-        self.ambient = rng.uniform(.5, .72)
+        self.ambient = rng.uniform(0.5, 0.72)
         defocus = np.zeros(n)
-        for start, length in self._stretches(rng, d.defocus, (.12, .45)):
-            ramp = smoothstep((t - start) / .1) * smoothstep((start + length - t) / .1)
+        for start, length in self._stretches(rng, d.defocus, (0.12, 0.45)):
+            ramp = smoothstep((t - start) / 0.1) * smoothstep((start + length - t) / 0.1)
             defocus = np.maximum(defocus, ramp * rng.uniform(*d.defocus_size))
-        self.defocus = np.where(defocus < 1., 0, defocus) * self.unit
-        gain = np.full(n, rng.uniform(.8, 1.15))
-        for start, length in self._stretches(rng, d.gain, (.2, .8)):
-            ramp = smoothstep((t - start) / .15) * smoothstep((start + length - t) / .15)
-            gain *= 1 + ramp * (rng.uniform(.35, .75) * rng.choice([-1, 1.3]))
-        self.gain = np.clip(gain, .25, 2.2)
-        self.tint = rng.uniform(.92, 1.08, 3)
-        self.noise = rng.uniform(.15, 1.) * d.noise
+        self.defocus = np.where(defocus < 1.0, 0, defocus) * self.unit
+        gain = np.full(n, rng.uniform(0.8, 1.15))
+        for start, length in self._stretches(rng, d.gain, (0.2, 0.8)):
+            ramp = smoothstep((t - start) / 0.15) * smoothstep((start + length - t) / 0.15)
+            gain *= 1 + ramp * (rng.uniform(0.35, 0.75) * rng.choice([-1, 1.3]))
+        self.gain = np.clip(gain, 0.25, 2.2)
+        self.tint = rng.uniform(0.92, 1.08, 3)
+        self.noise = rng.uniform(0.15, 1.0) * d.noise
         width, height = self.size
         tile = self.noise * rng.standard_normal((height + 48, width + 48, 1))
         self.noise_tile = np.repeat(tile, 3, 2).astype(np.float32)
@@ -351,15 +395,29 @@ class Scene:
     def _background(self, rng):
         width, height = self.size
         yaw, slope = self.camera[:, 0], np.tan(self.camera[:, 1])
-        margin = int(.08 * width) + 8
-        self._origin = np.array([yaw.min() * self.focal - width / 2 - margin,
-                                 slope.min() * self.focal - height / 2 - margin])
-        span = np.array([np.ptp(yaw) * self.focal + width + 2 * margin,
-                         np.ptp(slope) * self.focal + height + 2 * margin]).astype(int)
+        margin = int(0.08 * width) + 8
+        self._origin = np.array(
+            [
+                yaw.min() * self.focal - width / 2 - margin,
+                slope.min() * self.focal - height / 2 - margin,
+            ]
+        )
+        span = np.array(
+            [
+                np.ptp(yaw) * self.focal + width + 2 * margin,
+                np.ptp(slope) * self.focal + height + 2 * margin,
+            ]
+        ).astype(int)
         self.background, ground, self.crowd = make_background(
-            rng, int(span[0]), int(span[1]), -self._origin[1], self.unit,
-            self.difficulty.clutter, rng.random() < .3)
-        self.shadow_color = tuple(float(v) for v in np.clip(ground * .62, 0, 255))
+            rng,
+            int(span[0]),
+            int(span[1]),
+            -self._origin[1],
+            self.unit,
+            self.difficulty.clutter,
+            rng.random() < 0.3,
+        )
+        self.shadow_color = tuple(float(v) for v in np.clip(ground * 0.62, 0, 255))
 
     def background_affine(self, t: np.ndarray) -> np.ndarray:
         """(N, 2, 3) maps of image pixels to panorama pixels.
@@ -415,16 +473,17 @@ class Scene:
             vertices.append(person.body.pose_mesh(origin, rot) @ turn32)
             keypoints.append(points @ turn.transpose(0, 2, 1))
             outline = origin[:, head, None] + person.body.head_outline @ rot[:, head].transpose(
-                0, 2, 1)
+                0, 2, 1
+            )
             outline = self.project(outline @ turn.transpose(0, 2, 1))
             heads.append(np.concatenate([outline.min(1), outline.max(1)], -1))
             place = person.position(t)
             ring = np.zeros((n, 10, 3))
-            ring[..., 0] = place[:, :1] + .15 * person.body.height * np.cos(circle)
+            ring[..., 0] = place[:, :1] + 0.15 * person.body.height * np.cos(circle)
             ring[..., 1] = self.camera_height
-            ring[..., 2] = place[:, 1:] + .09 * person.body.height * np.sin(circle)
+            ring[..., 2] = place[:, 1:] + 0.09 * person.body.height * np.sin(circle)
             ring = self.project(ring @ turn.transpose(0, 2, 1))
-            shadows.append((ring * SUPERSAMPLE + .5).round().astype(np.int32))
+            shadows.append((ring * SUPERSAMPLE + 0.5).round().astype(np.int32))
         for item in self.occluders:
             azimuth = item.azimuth + item.rate * (t - item.time)
             right = np.stack([np.cos(azimuth), np.zeros(n), -np.sin(azimuth)], -1)
@@ -435,9 +494,9 @@ class Scene:
             vertices.append((world @ turn.transpose(0, 2, 1)).astype(np.float32))
         vertices = np.concatenate(vertices, 1)
         keypoints = np.stack(keypoints, 1)
-        depth = np.maximum(vertices[..., 2], np.float32(.2))
+        depth = np.maximum(vertices[..., 2], np.float32(0.2))
         flat = vertices[..., :2] * (np.float32(self.focal * SUPERSAMPLE) / depth)[..., None]
-        flat += (self.center * SUPERSAMPLE + .5).astype(np.float32)
+        flat += (self.center * SUPERSAMPLE + 0.5).astype(np.float32)
         flat = np.rint(np.clip(flat, -9000, 9000)).astype(np.int32)
 
         i, j, k, m = self.quads.T
@@ -452,11 +511,19 @@ class Scene:
         billboard = self.owner < 0
         key = mean - self.bias
         # A billboard is seen from both sides, and hides by its distance as a whole.
-        visible[:, billboard] = (vertices[:, self.quads[billboard], 2] > .2).all(-1)
+        visible[:, billboard] = (vertices[:, self.quads[billboard], 2] > 0.2).all(-1)
         key[:, billboard] = self.bias[billboard]
-        return dict(keypoints=keypoints, pixels=self.project(keypoints), heads=np.stack(heads, 1),
-                    vertices=vertices, flat=flat, key=key, visible=visible,
-                    shadows=np.stack(shadows, 1), light=turn @ self.light)
+        return dict(
+            keypoints=keypoints,
+            pixels=self.project(keypoints),
+            heads=np.stack(heads, 1),
+            vertices=vertices,
+            flat=flat,
+            key=key,
+            visible=visible,
+            shadows=np.stack(shadows, 1),
+            light=turn @ self.light,
+        )
 
     def _assemble(self):
         """Joins the meshes: quads (Q, 4), owner (Q,) person or -1, part (Q,) into PARTS or -1."""
@@ -491,13 +558,14 @@ class Scene:
         view = middle / np.linalg.norm(middle, axis=-1, keepdims=True)
         facing = np.clip(-(normal * view).sum(-1), 0, 1)
         shade = self.ambient + (1 - self.ambient) * np.maximum(
-            normal @ geometry['light'][index].astype(np.float32), 0)
+            normal @ geometry['light'][index].astype(np.float32), 0
+        )
         # Silhouettes darken, so that an arm before a torso of the same cloth stays visible, and so
         # does what lies deeper than the body's middle.
-        shade *= (1 - RIM) + RIM * np.minimum(facing / .55, 1)
+        shade *= (1 - RIM) + RIM * np.minimum(facing / 0.55, 1)
         pelvis = geometry['keypoints'][index][:, 11:13, 2].mean(1)
         height = np.array([p.body.height for p in self.people])
-        far = (middle[:, 2] - pelvis[self.owner]) / (.2 * height[self.owner])
-        shade *= 1 - .22 * np.clip(far, 0, 1)
+        far = (middle[:, 2] - pelvis[self.owner]) / (0.2 * height[self.owner])
+        shade *= 1 - 0.22 * np.clip(far, 0, 1)
         shade[self.owner < 0] = 1
         return np.clip(self.colors * shade[:, None], 0, 255).astype(np.float32)
