@@ -3,7 +3,7 @@
 Importing this package wraps one method of mmpose's inferencers, see :mod:`.mmpose_hook`.
 """
 
-from .configs import find_config
+from ..configs import find_config
 from .inferencer import DiffPoseInferencer
 from .mmpose_hook import install_hook
 from .poser import ClipPoser, Crop, StreamingPoser, StreamState, Track

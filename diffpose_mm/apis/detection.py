@@ -25,10 +25,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..datasets.transforms.load_clip import damage_of
+from ..files import atomic_write, prepare_folder, writing
+from ..images import damage_of
 from .frames import prefetch
 from .people import Person
-from .results import prepare_folder, writing
 
 Block = list[dict]
 SHOWN_FILES = 5
@@ -198,11 +198,9 @@ def _join(path: str, run: dict, num_blocks: int) -> Block | None:
         return None
     detections = [det for block in range(num_blocks) for det in blocks[block]]
     # Two processes that end together may both come here; they write the same.
+    with atomic_write(path) as file:
+        file.write('[' + ',\n'.join(map(json.dumps, detections)) + ']\n')
     with writing(path):
-        part = f'{path}.{os.getpid()}.part'
-        with open(part, 'w', encoding='utf-8') as file:
-            file.write('[' + ',\n'.join(map(json.dumps, detections)) + ']\n')
-        os.replace(part, path)
         for name in glob.glob(f'{glob.escape(path)}.*-of-*.jsonl'):
             try:
                 os.remove(name)

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
-import mmcv
 import numpy as np
-from mmengine import fileio
 from mmengine.logging import print_log
 
-from ..datasets.transforms import damage_of
+from ..images import read_image, to_bgr
 
 DEFAULT_FPS = 25.0
 _WEBCAM = re.compile(r'webcam(?::(\d+))?', re.IGNORECASE)
@@ -90,70 +88,6 @@ def open_source(inputs: Any, as_clip: bool = False) -> FrameSource:
 def frame_name(index: int) -> str:
     """The name that mmpose gives to frame ``index`` of a video, or to an array."""
     return f'{index}.jpg'.rjust(10, '0')
-
-
-def to_bgr(image: Any, where: str) -> np.ndarray:
-    """Bring an array to HxWx3 uint8.
-
-    Grey becomes three equal channels, a fourth channel is dropped, floats of [0, 1] and 16 bit
-    integers are scaled to [0, 255]. Three channels are taken for BGR.
-
-    Args:
-        image: The array.
-        where: What to call it in an error.
-
-    Raises:
-        TypeError: Not an array.
-        ValueError: Another shape or type, an empty array, or numbers out of range.
-    """
-    if not isinstance(image, np.ndarray):
-        raise TypeError(f'{where} is {type(image).__name__}, not an array or the path of an image')
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.ndim != 3 or image.shape[2] not in (1, 3, 4) or 0 in image.shape:
-        raise ValueError(
-            f'{where} has shape {image.shape}; an image is (H, W), (H, W, 1), (H, W, 3) in BGR '
-            'order or (H, W, 4)'
-        )
-    image = image[..., :3] if image.shape[2] > 1 else np.repeat(image, 3, axis=2)
-    if image.dtype == np.uint8:
-        return np.ascontiguousarray(image)
-    if image.dtype == bool:
-        image = image * np.uint8(255)
-    elif image.dtype == np.uint16:
-        image = image // 257
-    elif np.issubdtype(image.dtype, np.number):
-        low, high = float(image.min()), float(image.max())
-        # The comparison is false for NaN too.
-        if not (low >= 0 and high <= 255):
-            raise ValueError(
-                f'{where} is {image.dtype} with values from {low:g} to {high:g}; give [0, 1] or '
-                '[0, 255]'
-            )
-        if np.issubdtype(image.dtype, np.floating) and high <= 1:
-            image = image * 255
-        image = np.rint(image)
-    else:
-        raise ValueError(f'{where} is of type {image.dtype}; an image holds numbers')
-    return np.ascontiguousarray(image.astype(np.uint8))
-
-
-def read_image(path: str) -> np.ndarray:
-    """Read an image as BGR uint8.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is cut short, or not an image that can be decoded.
-    """
-    try:
-        data = fileio.get(path)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'image {path} does not exist (in {os.getcwd()})') from error
-    reason = damage_of(data)
-    image = None if reason else mmcv.imfrombytes(data, flag='color')
-    if image is None:
-        raise ValueError(f'{path} {reason or "is not an image that can be decoded"}')
-    return image
 
 
 def _from_path(path: str, as_clip: bool) -> FrameSource:

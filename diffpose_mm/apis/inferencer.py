@@ -32,9 +32,10 @@ from rich.progress import Task as ProgressTask
 from rich.text import Text
 from torch import nn
 
-from ..datasets.body.posetrack_clip_dataset import check_frame_offsets
+from ..clip import check_frame_offsets
+from ..configs import find_config
 from ..engine.checkpoint import check_checkpoint, read_checkpoint
-from .configs import find_config
+from ..files import prepare_folder, writing
 from .frames import FrameSource, open_source, prefetch
 from .people import WHOLE_IMAGE, GivenBoxes, Person, PersonDetector, Tracker, whole_image
 from .poser import ClipPoser, StreamingPoser, StreamState
@@ -43,8 +44,6 @@ from .results import (
     VideoFile,
     dicts_to_sample,
     instances_to_dicts,
-    prepare_folder,
-    writing,
 )
 from .windows import FrameWindows, Window, clip_offsets, loads_clips, still_window
 

@@ -21,7 +21,7 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.structures import PoseDataSample
 
-from .configs import ALIASES, find_config, packaged_configs
+from ..configs import ALIASES, find_config, packaged_configs
 from .windows import Window, clip_offsets, iterate_windows, loads_clips, still_window
 
 _MARK = '_diffpose_mm_original'

@@ -8,7 +8,6 @@ import queue
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import cv2
@@ -16,6 +15,8 @@ import numpy as np
 from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample, split_instances
+
+from ..files import atomic_write
 
 FORMAT = 'diffpose_mm predictions 1'
 CONTAINERS = ('.mp4', '.m4v', '.mov', '.mkv', '.avi')
@@ -62,37 +63,6 @@ def dicts_to_sample(dicts: list[dict], metainfo: dict, num_keypoints: int) -> Po
         instances.set_field(values if shape is None else values.reshape(count, *shape), source)
     instances.set_field(instances.keypoint_scores, 'keypoints_visible')
     return PoseDataSample(metainfo=metainfo, pred_instances=instances)
-
-
-def prepare_folder(path: str) -> None:
-    """Make a folder, and see that files can be written to it, before any work is done.
-
-    Raises:
-        OSError: It cannot be made or written to.
-    """
-    probe = osp.join(path or '.', f'.write_test_{os.getpid()}')
-    try:
-        os.makedirs(path or '.', exist_ok=True)
-        with open(probe, 'w'):
-            pass
-        os.remove(probe)
-    except OSError as error:
-        raise OSError(
-            f'cannot write to the output folder {path}: {error.strerror or error}; give another one'
-        ) from error
-
-
-@contextmanager
-def writing(path: str) -> Iterator[None]:
-    """Name the file in an error of writing it.
-
-    Raises:
-        OSError: What went wrong with ``path``.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise OSError(f'cannot write {path}: {error.strerror or error}') from error
 
 
 class PredictionLog:
@@ -145,12 +115,9 @@ class PredictionLog:
             raise ValueError(self._foreign(self.path))
         before = frames[0].pop('run', None) if frames else run
         self._check(dict(format=FORMAT, run=before), run, self.path)
-        part = self.lines_path + '.part'
-        with writing(self.lines_path):
-            with open(part, 'w', encoding='utf-8') as file:
-                for entry in (dict(format=FORMAT, run=before), *frames):
-                    file.write(json.dumps(entry) + '\n')
-            os.replace(part, self.lines_path)
+        with atomic_write(self.lines_path) as file:
+            for entry in (dict(format=FORMAT, run=before), *frames):
+                file.write(json.dumps(entry) + '\n')
 
     def _recover(self, run: dict) -> int:
         """Cut off what is incomplete; returns the number of frames that stay."""
@@ -217,21 +184,14 @@ class PredictionLog:
     def finish(self) -> None:
         """Write the JSON file and remove the lines."""
         self.close()
-        part = self.path + '.part'
-        try:
-            with open(part, 'w', encoding='utf-8') as file:
-                file.write('[')
-                for index, entry in enumerate(self):
-                    if index == 0:
-                        entry['run'] = self.run
-                    file.write((',\n  ' if index else '\n  ') + json.dumps(entry))
-                file.write('\n]\n')
-            os.replace(part, self.path)
-        except OSError as error:
-            raise OSError(
-                f'cannot write {self.path}: {error.strerror or error}. All frames are in '
-                f'{self.lines_path}; make room and resume'
-            ) from error
+        advice = f'All frames are in {self.lines_path}; make room and resume'
+        with atomic_write(self.path, advice=advice) as file:
+            file.write('[')
+            for index, entry in enumerate(self):
+                if index == 0:
+                    entry['run'] = self.run
+                file.write((',\n  ' if index else '\n  ') + json.dumps(entry))
+            file.write('\n]\n')
         os.remove(self.lines_path)
 
     def close(self) -> None:

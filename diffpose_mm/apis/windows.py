@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import ConfigDict
 
-from ..datasets.body.posetrack_clip_dataset import check_frame_offsets
+from ..clip import check_frame_offsets
 from ..datasets.transforms import LoadClip
 
 MODES = ('offline', 'causal')

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from ..datasets.transforms import FAULT_KINDS, Fault
+from ..images import FAULT_KINDS, Fault
 
 
 def write_faults(runner: Runner, mode: str, faults: Iterable[Fault]) -> str:

@@ -13,7 +13,8 @@ from mmengine.runner import Runner, TestLoop, ValLoop
 from mmpose.registry import LOOPS
 from torch.utils.data import Dataset
 
-from ..datasets.transforms import Fault, LoadClip
+from ..datasets.transforms import LoadClip
+from ..images import Fault
 from .clip_stats_hook import write_faults
 
 _NAMED = 5

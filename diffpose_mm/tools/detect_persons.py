@@ -11,9 +11,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
-from diffpose_mm.apis import find_config
 from diffpose_mm.apis.detection import detect_frames
 from diffpose_mm.apis.people import PersonDetector
+from diffpose_mm.configs import find_config
 from diffpose_mm.engine.checkpoint import read_checkpoint
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors, set_data_root
 

@@ -4,7 +4,6 @@ import argparse
 import copy
 import hashlib
 import json
-import os
 import os.path as osp
 import shutil
 import sys
@@ -27,7 +26,7 @@ from mmpose.registry import DATASETS, METRICS, MODELS
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from diffpose_mm.apis import find_config
+from diffpose_mm.configs import find_config
 from diffpose_mm.engine.checkpoint import check_checkpoint
 from diffpose_mm.engine.launch import (
     check_clip_length,
@@ -35,6 +34,7 @@ from diffpose_mm.engine.launch import (
     one_line_errors,
     set_data_root,
 )
+from diffpose_mm.files import atomic_write
 from diffpose_mm.models import DiffPoseHead
 from diffpose_mm.visualization.hypothesis_figures import (
     HypothesisPanel,
@@ -159,9 +159,8 @@ class Pass:
             if missing:
                 for steps, records in zip(missing, self.predict(next(loaded), missing)):
                     path = self._file(batch, steps)
-                    with open(path + '.part', 'wb') as file:
+                    with atomic_write(path, 'wb') as file:
                         torch.save(records, file)
-                    os.replace(path + '.part', path)
             for steps in self.steps:
                 with open(self._file(batch, steps), 'rb') as file:
                     yield torch.load(file, weights_only=True)

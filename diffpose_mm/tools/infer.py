@@ -13,7 +13,8 @@ import mmengine
 import numpy as np
 from mmengine.config import DictAction
 
-from diffpose_mm.apis import DiffPoseInferencer, find_config
+from diffpose_mm.apis import DiffPoseInferencer
+from diffpose_mm.configs import find_config
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
 from diffpose_mm.visualization.video_figures import (
     TrackHistory,

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from ..files import atomic_write
+
 SHOWN_JOINTS = ('nose', 'left_wrist', 'right_wrist', 'left_ankle', 'right_ankle')
 COLORS = ('#404048', '#2060d0', '#e08020', '#20a060', '#c03070')
 
@@ -235,8 +237,5 @@ def trajectories(
 
 def _write(path: str, data: bytes) -> None:
     # Neither OpenCV nor matplotlib names the file when the disk is full.
-    try:
-        with open(path, 'wb') as file:
-            file.write(data)
-    except OSError as error:
-        raise OSError(f'cannot write {path}: {error.strerror or error}') from error
+    with atomic_write(path, 'wb') as file:
+        file.write(data)

@@ -11,13 +11,14 @@ from mmpose.datasets.datasets.body import PoseTrack18Dataset
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
+from diffpose_mm.clip import RandomFrameOffsets
 from diffpose_mm.datasets import (
     LoadClip,
     PoseTrack17ClipDataset,
     PoseTrack18ClipDataset,
     PoseTrack21ClipDataset,
 )
-from diffpose_mm.datasets.body import RandomFrameOffsets, split_frame_name
+from diffpose_mm.datasets.body import split_frame_name
 
 ANN = 'annotations/posetrack18_val.json'
 SAMPLE = Path(__file__).parents[3] / 'shared/data/posetrack18_sample'

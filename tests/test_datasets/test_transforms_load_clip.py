@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from diffpose_mm.datasets import LoadClip, PoseTrack18ClipDataset
-from diffpose_mm.datasets.transforms import FrameCache, damage_of
+from diffpose_mm.datasets.transforms import FrameCache
+from diffpose_mm.images import damage_of
 
 ANN = 'annotations/posetrack18_val.json'
 

@@ -9,7 +9,7 @@ from mmpose.datasets.transforms import GetBBoxCenterScale, RandomBBoxTransform, 
 from property_cases import cases
 
 from diffpose_mm.datasets import ClipRandomFlip, LoadClip
-from diffpose_mm.datasets.transforms import damage_of
+from diffpose_mm.images import damage_of
 
 SIZE = (16, 12)
 NUM_FRAMES = 9

@@ -5,8 +5,6 @@ from .posetrack_clip_dataset import (
     PoseTrack17ClipDataset,
     PoseTrack18ClipDataset,
     PoseTrack21ClipDataset,
-    RandomFrameOffsets,
-    check_frame_offsets,
     split_frame_name,
 )
 
@@ -15,7 +13,5 @@ __all__ = [
     'PoseTrack17ClipDataset',
     'PoseTrack18ClipDataset',
     'PoseTrack21ClipDataset',
-    'RandomFrameOffsets',
-    'check_frame_offsets',
     'split_frame_name',
 ]

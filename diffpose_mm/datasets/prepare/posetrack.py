@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from diffpose_mm.evaluation.posetrack_files import PERSON_CATEGORY
+from diffpose_mm.files import atomic_write
 
 from .official_files import BrokenFileError, Video, read_video
 from .report import Report
@@ -407,6 +408,5 @@ def _renumber(videos: list[Video], split: str, report: Report) -> None:
 
 def _write_json(path: Path, content: dict, indent: int | None = None) -> None:
     """Write all of it or nothing."""
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(json.dumps(content, indent=indent))
-    os.replace(part, path)
+    with atomic_write(path) as file:
+        file.write(json.dumps(content, indent=indent))

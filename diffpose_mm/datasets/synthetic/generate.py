@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...files import atomic_write
 from .body import KEYPOINTS
 from .labels import BLUR_PIXELS, BLUR_SHARE, annotate
 from .render import render
@@ -110,9 +111,8 @@ def generate_video(
 
 def _write_json(path: Path, content) -> None:
     """Writes all of it or nothing."""
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(json.dumps(content, separators=(',', ':')))
-    os.replace(part, path)
+    with atomic_write(path) as file:
+        file.write(json.dumps(content, separators=(',', ':')))
 
 
 def _write_video(job: dict) -> str:

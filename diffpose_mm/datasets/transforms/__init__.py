@@ -1,7 +1,7 @@
 """Transforms of clips; those of mmpose that warp all frames alike are used as they are."""
 
 from .clip_augment import ClipCoarseDropout, ClipPhotometricDistortion, ClipRandomFlip
-from .load_clip import FAULT_KINDS, Fault, FrameCache, LoadClip, damage_of
+from .load_clip import FrameCache, LoadClip
 from .pack_clip import CLIP_META_KEYS, PackClipInputs
 
 __all__ = [
@@ -9,10 +9,7 @@ __all__ = [
     'ClipCoarseDropout',
     'ClipPhotometricDistortion',
     'ClipRandomFlip',
-    'FAULT_KINDS',
-    'Fault',
     'FrameCache',
     'LoadClip',
     'PackClipInputs',
-    'damage_of',
 ]

@@ -1,7 +1,6 @@
 """Read the frames of a clip, each frame decoded once for all persons and windows that share it."""
 
 import os
-import re
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,57 +13,10 @@ from mmengine import fileio
 from mmengine.logging import MMLogger
 from mmpose.registry import TRANSFORMS
 
+from ...images import Fault, damage_of
+
 _MAX_REMEMBERED_FILES = 100_000
 _MAX_WARNINGS = 20
-
-Fault = tuple[str, str, str]
-"""Why a frame was not used: one of ``FAULT_KINDS``, the path, and the reason in words."""
-
-FAULT_KINDS = {
-    'missing': 'missing',
-    'jump': 'missing where the frame numbers of the video jump',
-    'empty': 'of zero bytes',
-    'broken': 'broken',
-    'unreadable': 'unreadable',
-    'size': 'of another size than their keyframe',
-}
-"""Kinds of faults, with words for "N frames ..."."""
-
-# In the compressed data of a JPEG 0xff is escaped by 0x00; restart markers and fill bytes carry
-# nothing.
-_JPEG_MARKER = re.compile(rb'\xff([^\x00\xd0-\xd7\xff])')
-_JPEG_SEGMENTS = {*range(0xC0, 0xD0), *range(0xDA, 0xE0), *range(0xE0, 0xF0), 0xFE}
-
-
-def damage_of(data: bytes) -> str | None:
-    """Tell from its markers whether an encoded image is cut short or overwritten.
-
-    cv2 decodes a damaged JPEG or PNG without complaint and fills the rest with grey. The markers
-    of a JPEG (ITU T.81, annex B) are followed segment by segment, so that neither the end marker of
-    an embedded thumbnail counts nor one that is left of an older file. Zeros in the midst of
-    compressed data leave the markers as they were, and are not noticed.
-
-    Args:
-        data (bytes): The file.
-
-    Returns:
-        str | None: What is wrong; None for a complete file and for formats that are not checked.
-    """
-    if not data:
-        return 'is empty'
-    if data[:2] == b'\xff\xd8':
-        position = 2
-        while match := _JPEG_MARKER.search(data, position):
-            marker = match[1][0]
-            if marker == 0xD9:
-                return None
-            if marker not in _JPEG_SEGMENTS:
-                return f'is a corrupt JPEG (marker 0x{marker:02x} at byte {match.start()})'
-            position = match.end() + int.from_bytes(data[match.end() : match.end() + 2], 'big')
-        return 'is a truncated JPEG'
-    if data[:4] == b'\x89PNG' and b'IEND' not in data[-64:]:
-        return 'is a truncated PNG'
-    return None
 
 
 class FrameCache:

@@ -9,7 +9,7 @@ ALIASES = dict(diffpose='diffpose_posetrack18')
 
 def packaged_configs() -> dict[str, str]:
     """Names and paths of the configs that come with this package."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parent
     # An installed package has a copy; in a working tree they stand beside the package.
     for folder in (package / '.mim' / 'configs', package.parent / 'configs'):
         if (folder / 'metafile.yml').is_file():
@@ -27,10 +27,12 @@ def find_config(name: str | os.PathLike) -> str:
     if osp.isfile(name):
         return name
     known = packaged_configs()
-    stem = Path(name).stem.lower()
-    stem = ALIASES.get(stem, stem)
-    if stem in known:
-        return known[stem]
+    # Only a bare name is looked up: a path that does not exist means another file.
+    if name == osp.basename(name):
+        stem = name.lower().removesuffix('.py')
+        stem = ALIASES.get(stem, stem)
+        if stem in known:
+            return known[stem]
     raise FileNotFoundError(
         f'config {name} does not exist (in {os.getcwd()}); give a path, or one of '
         f'{", ".join(sorted(known))}'
