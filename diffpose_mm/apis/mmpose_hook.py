@@ -12,6 +12,7 @@ go where they went.
 
 import functools
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import mmcv
@@ -22,7 +23,10 @@ from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.structures import PoseDataSample
 
 from ..configs import ALIASES, find_config, packaged_configs
-from .windows import Window, clip_offsets, iterate_windows, loads_clips, still_window
+from .file_sources import Video
+from .pipeline import numbered
+from .video_sink import DEFAULT_FPS
+from .windows import Frame, Window, clip_offsets, iterate_windows, loads_clips, still_window
 
 _MARK = '_diffpose_mm_original'
 
@@ -47,14 +51,17 @@ class ClipPipeline(Compose):
 
     def __call__(self, data: dict) -> dict | None:
         """Run the pipeline on one person of the current keyframe."""
-        if self.window is not None:
-            self.nobody = self.detects and _is_made_up(data, self.window.frame)
-            data = {**data, **self.window.results()}
+        window = self.window
+        if window is not None:
+            damaged = window.frame.fault is not None
+            self.nobody = damaged or (self.detects and _is_fallback_box(data, window.frame.image))
+            if not damaged:
+                data = {**data, **window.results()}
         return super().__call__(data)
 
 
-def _is_made_up(data: dict, frame: Any) -> bool:
-    """Whether a box is what mmpose takes for want of one: all of the image, with certainty."""
+def _is_fallback_box(data: dict, frame: Any) -> bool:
+    """Whether this is MMPose's fallback box: the full image with score 1."""
     if data['bbox_score'] != 1:
         return False
     height, width = (mmcv.imread(frame) if isinstance(frame, str) else frame).shape[:2]
@@ -62,7 +69,7 @@ def _is_made_up(data: dict, frame: Any) -> bool:
 
 
 def install_hook() -> None:
-    """Wrap two methods of the base inferencer and one of the one for 2D, once."""
+    """Wrap three methods of the base inferencer and one of the one for 2D, once."""
     original = BaseMMPoseInferencer.preprocess
     if hasattr(original, _MARK):
         return
@@ -75,6 +82,19 @@ def install_hook() -> None:
 
     setattr(preprocess, _MARK, original)
     BaseMMPoseInferencer.preprocess = preprocess
+
+    to_list = BaseMMPoseInferencer._inputs_to_list
+
+    @functools.wraps(to_list)
+    def inputs_to_list(self: BaseMMPoseInferencer, inputs: Any) -> Any:
+        if loads_clips(getattr(self, 'pipeline', None)):
+            video = Video.of(inputs, False)
+            if video is not None:
+                return _open_video(self, video)
+        return to_list(self, inputs)
+
+    setattr(inputs_to_list, _MARK, to_list)
+    BaseMMPoseInferencer._inputs_to_list = inputs_to_list
 
     infer = Pose2DInferencer.forward
 
@@ -113,14 +133,42 @@ def _keyframes(inferencer: BaseMMPoseInferencer, inputs: Iterable) -> Iterator:
             inferencer.det_cat_ids = (0,)
     pipeline = inferencer.pipeline
     offsets = clip_offsets(inferencer.cfg)
-    # A reader of mmcv starts again whenever it is iterated over; here it is once.
     if getattr(inferencer, '_video_input', False):
         windows = iterate_windows(inputs, offsets)
     else:
         windows = (still_window(frame, offsets) for frame in inputs)
+    shown: Any = None
     try:
         for window in windows:
             pipeline.window = window
-            yield window.frame
+            if window.frame.fault is None:
+                shown = window.frame.image
+            # MMPose counts frames, so that a damaged one needs a picture; nobody is found in it.
+            yield shown
     finally:
         pipeline.window, pipeline.nobody = None, False
+
+
+def _open_video(inferencer: BaseMMPoseInferencer, video: Video) -> Iterator[Frame]:
+    """What mmpose does with a video, with the frames of this package's reader.
+
+    They are turned as players show them; a damaged one has a number and a fault.
+    """
+    video.open()
+    rate = Fraction(video.fps or DEFAULT_FPS).limit_denominator(1001)
+    if rate.numerator > 65_535:
+        # MPEG-4, which mmpose writes, has 16 bits for it.
+        rate = Fraction(round(rate, 2))
+    width, height = video.size
+    inferencer._video_input = True
+    inferencer.video_info = dict(
+        fps=float(rate), name=video.name, writer=None, width=width, height=height, predictions=[]
+    )
+    return _from_first_image(numbered(video), video.name)
+
+
+def _from_first_image(frames: Iterator[Frame], name: str) -> Iterator[Frame]:
+    for frame in frames:
+        if frame.index == 0 and frame.fault is not None:
+            raise ValueError(f'video {name}: its first frame is damaged, which MMPose cannot skip')
+        yield frame

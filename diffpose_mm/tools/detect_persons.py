@@ -11,8 +11,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
-from diffpose_mm.apis.detection import detect_frames
-from diffpose_mm.apis.people import PersonDetector
+from diffpose_mm.apis.dataset_boxes import detect_frames
+from diffpose_mm.apis.detector import PersonDetector
 from diffpose_mm.configs import find_config
 from diffpose_mm.engine.checkpoint import read_checkpoint
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors, set_data_root
@@ -193,13 +193,7 @@ def run(args: argparse.Namespace) -> list[dict] | None:
         frames,
         lambda images: detector(images, args.bbox_thr, args.nms_thr),
         args.out,
-        dict(
-            detector=str(detector.model),
-            weights=detector.weights,
-            labels=list(detector.cat_ids),
-            bbox_thr=args.bbox_thr,
-            nms_thr=args.nms_thr,
-        ),
+        dict(detector.identity(), bbox_thr=args.bbox_thr, nms_thr=args.nms_thr),
         batch_size=args.batch_size,
         shard=(rank, count),
         resume=args.resume,

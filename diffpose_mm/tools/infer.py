@@ -13,15 +13,19 @@ import mmengine
 import numpy as np
 from mmengine.config import DictAction
 
-from diffpose_mm.apis import DiffPoseInferencer
+from diffpose_mm.apis import FORMATS, DiffPoseInferencer, InferenceOptions, Run
+from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.configs import find_config
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
+from diffpose_mm.video_reader import VideoReader
 from diffpose_mm.visualization.video_figures import (
     TrackHistory,
     contact_sheet,
     crop_to,
     trajectories,
 )
+
+DEFAULTS = InferenceOptions()
 
 EXAMPLES = """
 examples:
@@ -37,17 +41,20 @@ examples:
     ... frames/ --as-clip
 
   live, without waiting for later frames, each frame through the backbone once:
-    ... webcam:0 --mode causal --streaming --show
+    ... webcam:0 --streaming --show
+    ... rtsp://192.168.1.20/stream1 --streaming --out out
 
   a long video that was interrupted:
     ... walk.mp4 --out out --resume
 
 what is written:
   OUT/visualizations/NAME   the video (or pictures) with poses drawn
-  OUT/predictions/NAME.json a list of {frame_id, frames_used, instances: [{keypoints,
+  OUT/predictions/NAME.json a list of {frame_id, time, frames_used, instances: [{keypoints,
                             keypoint_scores, keypoint_std, bbox, bbox_score, track_id}]} in image
-                            pixels; while it runs NAME.jsonl, a line a frame. Of a picture that
-                            is not part of a clip: the list of its instances
+                            pixels and seconds, the first with {meta: joints, skeleton, frame
+                            rate, ...}; while it runs NAME.jsonl, a line a frame. Of a picture
+                            that is not part of a clip: the list of its instances. A frame that
+                            cannot be read keeps its number, with the reason as fault
   OUT/contact_sheet.png     key moments: equal shares of all movement, and the least certain frame
   OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
 
@@ -65,12 +72,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('input', help='image, folder of images, video file, or webcam:0')
+    parser.add_argument(
+        'input', help='image, folder of images, video file, webcam:0, or the address of a stream'
+    )
     parser.add_argument(
         '--config', required=True, help='config file, or the name of one in this package'
     )
     parser.add_argument('--checkpoint', help='weights (default: random, to try things out)')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder to write to')
+    parser.add_argument(
+        '--format',
+        nargs='+',
+        default=list(DEFAULTS.formats),
+        metavar='NAME',
+        help=f'of the predictions, out of {", ".join(FORMATS)} (default: json)',
+    )
     parser.add_argument('--resume', action='store_true', help='continue the interrupted run in DIR')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
 
@@ -91,10 +107,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='its labels that mean people (default: 0)',
     )
     people.add_argument(
-        '--bbox-thr', type=float, default=0.3, help='minimum box score (default: 0.3)'
+        '--bbox-thr',
+        type=float,
+        default=DEFAULTS.bbox_thr,
+        help='minimum box score (default: %(default)s)',
     )
     people.add_argument(
-        '--nms-thr', type=float, default=0.3, help='maximum IoU of two boxes (default: 0.3)'
+        '--nms-thr',
+        type=float,
+        default=DEFAULTS.nms_thr,
+        help='maximum IoU of two boxes (default: %(default)s)',
     )
     people.add_argument(
         '--use-oks-tracking',
@@ -104,21 +126,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     people.add_argument(
         '--tracking-thr',
         type=float,
-        default=0.3,
-        help='minimum IoU or OKS from frame to frame (default: 0.3)',
+        default=DEFAULTS.tracking_thr,
+        help='minimum IoU or OKS from frame to frame (default: %(default)s)',
     )
 
     clip = parser.add_argument_group('clips')
     clip.add_argument(
         '--mode',
         choices=['offline', 'causal'],
-        help='causal: no frame after the keyframe is used (default: offline; webcams: causal)',
+        help='causal: no frame after the keyframe is used (default: offline; live input: causal)',
     )
     clip.add_argument(
         '--frame-offsets', type=int, nargs='+', help="the window's frames (default: the config's)"
     )
     clip.add_argument(
         '--as-clip', action='store_true', help='images of a folder are consecutive frames'
+    )
+    clip.add_argument(
+        '--fps', type=float, help='frames a second, where the input has no frame rate of its own'
+    )
+    clip.add_argument(
+        '--reconnect-at-end',
+        action='store_true',
+        help='connect to a stream again also when the other side ends it (a camera that restarts)',
     )
     clip.add_argument(
         '--streaming',
@@ -152,7 +182,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     drawing.add_argument('--show', action='store_true', help='show the frames in a window')
     drawing.add_argument('--draw-bbox', action='store_true', help='draw the boxes')
     drawing.add_argument(
-        '--kpt-thr', type=float, default=0.3, help='minimum score of a drawn joint (default: 0.3)'
+        '--kpt-thr',
+        type=float,
+        default=DEFAULTS.kpt_thr,
+        help='minimum score of a drawn joint (default: %(default)s)',
     )
     drawing.add_argument('--radius', type=int, help="of a joint (default: by the frame's size)")
     drawing.add_argument('--thickness', type=int, help="of a limb (default: by the frame's size)")
@@ -214,7 +247,35 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Infer as parsed arguments say."""
-    boxes = None if args.boxes is None else read_boxes(args.boxes)
+    predictions = osp.join(args.out, 'predictions')
+    pictures = '' if args.no_video else osp.join(args.out, 'visualizations')
+    options = dict(
+        batch_size=args.batch_size,
+        as_clip=args.as_clip,
+        fps=args.fps,
+        reconnect_at_end=args.reconnect_at_end,
+        mode=args.mode,
+        frame_offsets=args.frame_offsets,
+        streaming=args.streaming,
+        sampling_steps=args.steps,
+        num_hypotheses=args.hypotheses,
+        return_hypotheses=args.save_hypotheses,
+        bboxes=None if args.boxes is None else read_boxes(args.boxes),
+        bbox_thr=args.bbox_thr,
+        nms_thr=args.nms_thr,
+        use_oks_tracking=args.use_oks_tracking,
+        tracking_thr=args.tracking_thr,
+        show=args.show,
+        draw_bbox=args.draw_bbox,
+        kpt_thr=args.kpt_thr,
+        radius=args.radius,
+        thickness=args.thickness,
+        vis_out_dir=pictures,
+        pred_out_dir=predictions,
+        formats=args.format,
+        resume=args.resume,
+    )
+    InferenceOptions(**options)  # what is wrong is said before the model is built
     config: Any = find_config(args.config)
     if args.cfg_options:
         config = mmengine.Config.fromfile(config)
@@ -228,99 +289,112 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         det_cat_ids=args.det_cat_ids,
         show_progress=True,
     )
-    pictures = osp.join(args.out, 'visualizations')
-    results = inferencer(
-        args.input,
-        batch_size=args.batch_size,
-        as_clip=args.as_clip,
-        mode=args.mode,
-        frame_offsets=args.frame_offsets,
-        streaming=args.streaming,
-        sampling_steps=args.steps,
-        num_hypotheses=args.hypotheses,
-        return_hypotheses=args.save_hypotheses,
-        bboxes=boxes,
-        bbox_thr=args.bbox_thr,
-        nms_thr=args.nms_thr,
-        use_oks_tracking=args.use_oks_tracking,
-        tracking_thr=args.tracking_thr,
-        show=args.show,
-        draw_bbox=args.draw_bbox,
-        kpt_thr=args.kpt_thr,
-        radius=args.radius,
-        thickness=args.thickness,
-        vis_out_dir='' if args.no_video else pictures,
-        pred_out_dir=osp.join(args.out, 'predictions'),
-        resume=args.resume,
-    )
+    results = inferencer(args.input, **options)
+    others = [osp.join(args.out, name) for name in ('contact_sheet.png', 'trajectories.png')]
+    check_outputs(others, results.source.paths)
+    if args.boxes is not None:
+        check_outputs([*results.files, *others], [args.boxes])
+    return follow(results, args)
+
+
+def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
+    """Go through a run, draw its figures, and print what was done."""
     history = TrackHistory()
     names: list[str] = []  # of pictures
+    times: dict[int, float | None] = {}
+    source = results.source
     start = time.perf_counter()
-    stopped = False
+    stopped, error = False, None
     try:
         for result in results:
             (frame,) = result['frames']
             history.add(frame['frame_id'], result['predictions'][0])
-            if not inferencer.video_info['is_clip']:
-                names.append(osp.basename(frame['img_path']))
+            times[frame['frame_id']] = frame['time']
+            if not source.is_clip and 'fault' not in frame:
+                names.append(results.drawn_file(frame['frame_id']))
     except KeyboardInterrupt:
         results.close()
         stopped = True
+    except OSError as lost:
+        # What came before a connection was lost is complete, and worth its figures.
+        if not (source.live and history.frames):
+            raise
+        error = lost
     seconds = time.perf_counter() - start
-    is_clip, fps = inferencer.video_info['is_clip'], inferencer.video_info['fps']
     files = [osp.join(args.out, 'predictions')]
     if not args.no_video and history.frames:
-        files.append(pictures)
-        sheet = osp.join(args.out, 'contact_sheet.png')
-        if is_clip:
-            moments = history.key_moments(args.moments)
-            video = inferencer.video_info['output_file']
-            drawn = frames_of_video(video, moments)
-            titles = [f'frame {i}, {i / fps:.2f} s  {moments[i]}' for i in drawn]
-            extent = history.extent(drawn)
-            drawn = [crop_to(frame, extent) for frame in drawn.values()]
-        else:
-            titles = names[:: -(-len(names) // args.moments)]
-            drawn = [cv2.imread(osp.join(pictures, name)) for name in titles]
-        if drawn:
-            contact_sheet(sheet, drawn, titles)
-            files.append(sheet)
-    if is_clip and history.people:
+        files.append(osp.join(args.out, 'visualizations'))
+        files += draw_sheet(results, args, history, times, names)
+    if source.is_clip and history.people:
         plot = osp.join(args.out, 'trajectories.png')
-        meta = inferencer.model.dataset_meta['keypoint_id2name']
+        meta = results.inferencer.model.dataset_meta['keypoint_id2name']
         joints = [meta[i] for i in range(len(meta))]
-        trajectories(plot, history.longest(3), joints, fps, kpt_thr=args.kpt_thr)
+        fps = float(source.fps) if source.fps else None
+        known = times if any(at is not None for at in times.values()) else None
+        trajectories(plot, history.longest(3), joints, fps, kpt_thr=args.kpt_thr, times=known)
         files.append(plot)
     rate = history.frames / max(seconds, 1e-9)
-    tracks = f' in {len(history)} tracks' if is_clip else ''
+    tracks = f' in {len(history)} tracks' if source.is_clip else ''
     print(
         f'{history.frames} frames, {history.people} people{tracks}, {seconds:.1f} s '
         f'({rate:.1f} frames/s); written: {", ".join(files)}'
     )
-    if args.streaming and is_clip and inferencer.state.person_frames:
-        state = inferencer.state
+    if results.num_faults:
+        print(f'{results.num_faults} frames cannot be read and are gaps in the predictions')
+    if source.reconnects:
+        print(f'the connection was lost {source.reconnects} times and opened again')
+    state = results.state
+    if state is not None and state.person_frames:
         print(
             f'crops renewed in {100 * state.renewals / state.person_frames:.1f} % of '
             f'{state.person_frames} person-frames; '
             f'{state.backbone_passes / state.person_frames:.2f} backbone passes each'
         )
-    if stopped and not inferencer.video_info['live']:  # a camera ends in no other way
-        more = '; the same command with --resume continues it' if is_clip else ''
+    if error is not None:
+        raise error
+    if stopped and not source.live:  # live input ends in no other way
+        more = '; the same command with --resume continues it' if source.is_clip else ''
         print(f'interrupted{more}', file=sys.stderr)
         raise SystemExit(130)
     return dict(frames=history.frames, people=history.people, tracks=len(history), files=files)
 
 
+def draw_sheet(
+    results: Run,
+    args: argparse.Namespace,
+    history: TrackHistory,
+    times: dict[int, float | None],
+    names: list[str],
+) -> list[str]:
+    """Write the contact sheet; returns its path, or nothing where no frame was drawn."""
+    sheet = osp.join(args.out, 'contact_sheet.png')
+    if results.source.is_clip:
+        moments = history.key_moments(args.moments)
+        frames = frames_of_video(results.files[-1], moments)
+        titles = []
+        for number in frames:
+            at = times[number]
+            when = '' if at is None else f', {at:.2f} s'
+            titles.append(f'frame {number}{when}  {moments[number]}')
+        extent = history.extent(frames)
+        drawn = [crop_to(frame, extent) for frame in frames.values()]
+    else:
+        chosen = names[:: -(-len(names) // args.moments)] if names else []
+        titles = [osp.basename(name) for name in chosen]
+        drawn = [cv2.imread(name) for name in chosen]
+    if not drawn:
+        return []
+    contact_sheet(sheet, drawn, titles)
+    return [sheet]
+
+
 def frames_of_video(path: str, wanted: Container[int]) -> dict[int, np.ndarray]:
     """Some frames of a video, BGR, by number; those that it has not are left out."""
-    capture = cv2.VideoCapture(path)
-    found, index = {}, 0
-    while capture.grab():
-        if index in wanted:
-            found[index] = capture.retrieve()[1]
-        index += 1
-    capture.release()
-    return found
+    return {
+        frame.number: frame.image
+        for frame in VideoReader(path)
+        if frame.number in wanted and frame.image is not None
+    }
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Figures of a video: a contact sheet of key moments, joints over time with their spread."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -172,9 +172,10 @@ def trajectories(
     path: str,
     tracks: Sequence[tuple],
     joint_names: Sequence[str],
-    fps: float,
+    fps: float | None,
     joints: Sequence[str] = SHOWN_JOINTS,
     kpt_thr: float = 0.3,
+    times: Mapping[int, float | None] | None = None,
 ) -> None:
     """Write x and y of some joints over time, with a band of one standard deviation.
 
@@ -182,10 +183,12 @@ def trajectories(
         path: File to write.
         tracks: See :meth:`TrackHistory.longest`; a row each.
         joint_names: Names of the K keypoints.
-        fps: Frames a second.
+        fps: Frames a second; None if unknown.
         joints: Names of those to show; those that the model has not are left out, and where it
             has none of them the first five are taken.
         kpt_thr: Joints of a lower score are thin, dotted lines without a band.
+        times: Seconds of each frame, where they are known. Else they follow from ``fps``, and
+            without that the axis counts frames.
 
     Raises:
         ValueError: There are no tracks.
@@ -201,7 +204,7 @@ def trajectories(
     for row, (track, frame_ids, points, deviations, scores) in zip(axes, tracks):
         # A row for every frame: a line is broken where the track was not seen.
         rows = frame_ids - frame_ids[0]
-        time = np.arange(frame_ids[0], frame_ids[-1] + 1) / fps
+        time = np.array([_time_of(i, fps, times) for i in range(frame_ids[0], frame_ids[-1] + 1)])
         for axis, ax in enumerate(row):
             for joint, color in zip(shown, COLORS * (len(shown) // len(COLORS) + 1)):
                 all_of_it, sure, band = np.full((3, len(time)), np.nan)
@@ -221,7 +224,7 @@ def trajectories(
         row[0].set_title(f'track {track}, {len(frame_ids)} frames', fontsize=9, loc='left')
         row[1].invert_yaxis()
     for ax in axes[-1]:
-        ax.set_xlabel('time (s)')
+        ax.set_xlabel('time (s)' if fps or times else 'frame')
     handles, labels = axes[0, 0].get_legend_handles_labels()
     handles.append(Line2D([], [], color='0.5', linestyle=':', linewidth=1))
     labels.append(f'score below {kpt_thr:g}')
@@ -233,6 +236,11 @@ def trajectories(
     picture = io.BytesIO()
     figure.savefig(picture, format='png')
     _write(path, picture.getvalue())
+
+
+def _time_of(number: int, fps: float | None, times: Mapping[int, float | None] | None) -> float:
+    seconds = None if times is None else times.get(number)
+    return seconds if seconds is not None else number / (fps or 1)
 
 
 def _write(path: str, data: bytes) -> None:

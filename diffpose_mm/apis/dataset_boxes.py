@@ -5,7 +5,6 @@ neither on how many processes share the work nor on how often it was interrupted
 """
 
 import glob
-import hashlib
 import json
 import os
 import os.path as osp
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from logging import WARNING
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.logging import print_log
 from rich.progress import (
@@ -26,9 +24,10 @@ from rich.progress import (
 )
 
 from ..files import atomic_write, prepare_folder, writing
-from ..images import damage_of
-from .frames import prefetch
+from ..identity import differences, value_identity
+from ..images import read_image
 from .people import Person
+from .prefetch import prefetch
 
 Block = list[dict]
 SHOWN_FILES = 5
@@ -73,8 +72,9 @@ def detect_frames(
     if not frames:
         raise ValueError('there are no frames to detect persons on')
     index, count = shard
-    digest = hashlib.sha256(json.dumps([image_id for image_id, _ in frames]).encode()).hexdigest()
-    run = dict(run, batch_size=batch_size, frames=len(frames), image_ids=digest[:16])
+    run = dict(
+        run, batch_size=batch_size, frames=len(frames), images=value_identity(_known(frames))
+    )
     num_blocks = -(-len(frames) // batch_size)
     own_blocks = range(index, num_blocks, count)
     if osp.exists(path):
@@ -128,6 +128,18 @@ def detect_frames(
     return _join(path, run, num_blocks)
 
 
+def _known(frames: Sequence[tuple[Any, str]]) -> list:
+    """Id, size and time of each frame's file: the same frames for every process and run."""
+    known = []
+    for image_id, path in frames:
+        try:
+            status = os.stat(path)
+            known.append((image_id, status.st_size, status.st_mtime_ns))
+        except OSError:
+            known.append((image_id, -1, -1))
+    return known
+
+
 def _append(path: str, entry: dict) -> None:
     with writing(path), open(path, 'a', encoding='utf-8') as file:
         file.write(json.dumps(entry) + '\n')
@@ -148,13 +160,9 @@ def _read_blocks(
 
 def _read_image(path: str) -> np.ndarray | str:
     try:
-        with open(path, 'rb') as file:
-            data = file.read()
-    except OSError as error:
-        return f'{path} ({error.strerror})'
-    damage = damage_of(data)
-    image = None if damage else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    return f'{path} ({damage or "is no image"})' if image is None else image
+        return read_image(path)
+    except (OSError, ValueError) as error:
+        return str(error)
 
 
 def _as_coco(image_id: Any, person: Person) -> dict:
@@ -181,12 +189,11 @@ def _read_parts(path: str, run: dict, own: str | None = None) -> dict[int, Block
             if name == own:
                 file.truncate(end)
         if entries:
-            differing = [key for key in run if entries[0].get(key) != run[key]]
-            if differing:
-                key = differing[0]
+            changed = differences(entries[0], json.loads(json.dumps(run)))
+            if changed:
                 raise ValueError(
-                    f'{name} is of another run: its {key} is {entries[0].get(key)!r}, not '
-                    f'{run[key]!r}; remove it or write to another file'
+                    f'{name} is of another run ({", ".join(changed)}): remove it or write to '
+                    'another file'
                 )
             blocks.update({entry['block']: entry['detections'] for entry in entries[1:]})
     return blocks

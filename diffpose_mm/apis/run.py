@@ -1,0 +1,217 @@
+"""A run: what one call of the inferencer owns, and nobody else touches."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..files import prepare_folder
+from . import pipeline
+from .drawing import PoseDrawer
+from .live_sources import NetworkStream
+from .options import InferenceOptions
+from .parts import (
+    check_resume,
+    input_identity,
+    make_sinks,
+    people_finder,
+    run_test_cfg,
+    window_offsets,
+)
+from .poser import ClipPoser, Poser
+from .prediction_log import PredictionLog
+from .prefetch import prefetch
+from .progress import frame_progress
+from .records import Result, instances_to_dicts
+from .sources import find_source
+from .streaming import StreamingPoser, StreamState
+from .tracker import Tracker
+
+if TYPE_CHECKING:
+    from .inferencer import DiffPoseInferencer
+
+
+class Run:
+    """The results of one call, to be iterated over once; several may be under way at once.
+
+    Args:
+        inferencer: Its model, detector and visualizer are used, and stay as they are.
+        inputs: See :func:`find_source`.
+        options: Of the call.
+
+    Attributes:
+        source: Where the frames come from.
+        options: As given.
+        mode: 'offline' or 'causal'.
+        offsets: Of the window.
+        state: What a stream remembers; None where frames are not streamed.
+        files: What is written, of the predictions and of the drawn poses.
+        num_frames: Frames given so far, those that cannot be read included.
+        num_faults: Of these, frames that cannot be read.
+
+    Raises:
+        ValueError, TypeError: What is asked for does not go with the model or the input.
+        OSError: The input cannot be opened, or an output not written.
+    """
+
+    def __init__(
+        self, inferencer: 'DiffPoseInferencer', inputs: Any, options: InferenceOptions
+    ) -> None:
+        self.inferencer, self.options = inferencer, options
+        # First everything that can be refused without opening anything.
+        self.source = source = find_source(inputs, options.as_clip)
+        if isinstance(source, NetworkStream):
+            source.reconnect_at_end |= options.reconnect_at_end
+        self.mode = options.mode or ('causal' if source.live else 'offline')
+        self.offsets = window_offsets(inferencer, options)
+        self.test_cfg = run_test_cfg(inferencer.model, options)
+        self.batch_size = 1 if source.live else options.batch_size
+        self.state = StreamState() if options.streaming and source.is_clip else None
+        self.poser = self._poser()
+        self.finder = people_finder(inferencer, options)
+        self.show = source.live and not options.folders if options.show is None else options.show
+        check_resume(source, options)
+        is_logged = bool(options.pred_out_dir) and source.is_clip
+        identity = self.identity() if is_logged else {}
+        self.sinks = make_sinks(source, options, inferencer.model.dataset_meta, identity)
+        # Then what takes time, and can fail.
+        self.finder.prepare()
+        source.open()
+        try:
+            source.fps = source.fps or options.fps
+            for folder in options.folders:
+                prepare_folder(folder)
+        except BaseException:
+            source.close()
+            raise
+        self.files = [path for sink in self.sinks for path in sink.files]
+        self.num_frames = self.num_faults = 0
+        self._results = self._iterate()
+
+    def drawn_file(self, index: int) -> str:
+        """The file that frame ``index`` is drawn to: the video, or the picture's own."""
+        files = self.sinks[-1].files
+        return files[0] if self.source.is_clip else files[index]
+
+    def __iter__(self) -> Iterator[dict]:
+        """The results that are left."""
+        return self
+
+    def __next__(self) -> dict:
+        """The next result, see :meth:`DiffPoseInferencer.__call__`."""
+        return next(self._results)
+
+    def close(self) -> None:
+        """End the run; what was computed is kept. Called by the end of iteration as well."""
+        self._results.close()
+        self.source.close()
+
+    def __enter__(self) -> 'Run':
+        """The run itself, closed at the end of a with statement."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close."""
+        self.close()
+
+    def _iterate(self) -> Iterator[dict]:
+        source, options, model = self.source, self.options, self.inferencer.model
+        num_keypoints = int(model.dataset_meta['num_keypoints'])
+        log = next((sink for sink in self.sinks if isinstance(sink, PredictionLog)), None)
+        tracker = Tracker(
+            options.tracking_thr, options.use_oks_tracking, sigmas=model.dataset_meta.get('sigmas')
+        )
+        by_pose = tracker if source.is_clip and tracker.by_oks else None
+        with ExitStack() as stack:
+            stack.callback(source.close)
+
+            def threaded(items: Any, depth: int = 4) -> Any:
+                return stack.enter_context(closing(prefetch(items, depth)))
+
+            fps = float(source.fps) if source.fps and not source.live else None
+            frames = pipeline.numbered(source, fps if source.is_clip else None)
+            if source.from_disk:
+                frames = threaded(frames)
+            if log is not None and log.done:
+                frames = pipeline.restored(frames, log.restored())
+            frames = pipeline.with_people(frames, self.finder, self.batch_size)
+            if source.is_clip:
+                if by_pose is None:
+                    frames = pipeline.tracked(frames, tracker)
+                windows = pipeline.windowed(frames, self.offsets, self.mode)
+            else:
+                windows = pipeline.stills(frames, self.offsets)
+            if source.from_disk and self.finder.slow:
+                # Detection goes on while poses are estimated.
+                windows = threaded(windows, self.batch_size)
+            results = pipeline.posed(windows, self.poser, self.batch_size, self.mode, num_keypoints)
+            results = pipeline.numbered_people(results, by_pose)
+            results = pipeline.merged(results, num_keypoints, options.pose_based_nms)
+            if options.draws or self.show:
+                results = pipeline.drawn(results, self._drawer())
+            results = pipeline.saved(results, self.sinks, source.live)
+            advance = stack.enter_context(self._progress())
+            results = stack.enter_context(closing(results))
+            for result in results:
+                self.num_frames += 1
+                self.num_faults += result.frame.fault is not None
+                yield self._as_dict(result)
+                advance()
+            if self.num_frames == self.num_faults:
+                raise ValueError(f'{self.source.name}: no frame could be read')
+
+    def _poser(self) -> Poser:
+        model, steps = self.inferencer.model, self.inferencer.pipeline
+        if self.state is None:
+            return ClipPoser(model, steps, self.test_cfg)
+        return StreamingPoser(model, steps, self.offsets, state=self.state, test_cfg=self.test_cfg)
+
+    def _drawer(self) -> PoseDrawer:
+        return PoseDrawer(
+            self.inferencer.visualizer,
+            self.inferencer.model.dataset_meta,
+            self.options,
+            self.show,
+            self.source.name if self.source.is_clip else '',
+        )
+
+    @contextmanager
+    def _progress(self) -> Iterator[Callable[[], None]]:
+        if not self.inferencer.show_progress:
+            yield lambda: None
+            return
+        name = self.source.name if self.source.is_clip else 'images'
+        with frame_progress(name, self.source.count) as advance:
+            yield advance
+
+    def _as_dict(self, result: Result) -> dict:
+        options = self.options
+        samples: list = [result.merged] if options.merge_results else list(result.samples)
+        pictures = None
+        if options.draws or self.show:
+            pictures = [result.picture] if options.return_vis and result.picture is not None else []
+        return dict(
+            visualization=pictures,
+            predictions=samples
+            if options.return_datasamples
+            else [instances_to_dicts(s.pred_instances, options.return_hypotheses) for s in samples],
+            frames=[dict(result.frame_info(), img_path=result.frame.name)],
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that the predictions depend on, by content."""
+        options = self.options
+        return dict(
+            **self.inferencer.identity,
+            input=dict(name=self.source.name, **input_identity(self.source)),
+            people=self.finder.identity(),
+            tracking=dict(
+                by='oks' if options.use_oks_tracking else 'iou', thr=options.tracking_thr
+            ),
+            mode=self.mode,
+            frame_offsets=list(self.offsets),
+            sampling_steps=options.sampling_steps,
+            num_hypotheses=options.num_hypotheses,
+            return_hypotheses=options.return_hypotheses,
+            pose_based_nms=options.pose_based_nms,
+            streaming=self.state is not None,
+        )

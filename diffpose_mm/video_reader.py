@@ -1,0 +1,359 @@
+"""Videos and network streams, decoded by PyAV: upright, with the right times, beyond damage.
+
+OpenCV's reader turns frames in some releases and not in others, mirrors none, takes a name with a
+colon for a protocol, ends at the first damaged packet, and opens a network address as often as it
+is asked. So frames are read here, and nowhere else in the package.
+"""
+
+import errno
+import logging
+import os
+import os.path as osp
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from mmengine.logging import print_log
+
+# Of a stream: seconds to wait for a connection, and for the next packet.
+OPEN_TIMEOUT = 10.0
+READ_TIMEOUT = 10.0
+_MAX_DEMUX_ERRORS = 100
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """A frame of a video, or the gap where one is damaged.
+
+    Attributes:
+        number: Its number in the video, counted with the gaps.
+        image: HxWx3 uint8 BGR as a player shows it (turned and mirrored), or None for a gap.
+        time: Seconds from the start of the video, or None if the file has no times.
+        fault: Why there is no image, else None.
+    """
+
+    number: int
+    image: np.ndarray | None
+    time: float | None = None
+    fault: str | None = None
+
+
+class VideoReader:
+    """The frames of a video file or of a network stream, in order, each once.
+
+    The first frame is decoded at once, so that what is no video is refused here and
+    a network camera sees one connection.
+
+    Args:
+        source: A file, or an address for FFmpeg.
+        is_stream: Whether ``source`` is an address. Defaults to False.
+        label: What to call it in messages. Defaults to ``source``.
+
+    Attributes:
+        width, height: Of a frame as it is shown, pixels.
+        fps: Average frames a second, a fraction, or None if the container has none.
+        count: Frames that the container's index lists, or None where it has no index.
+        time_base: Unit of the container's times in seconds.
+        pixel_aspect_ratio: Width of a pixel over its height. Frames are not stretched.
+        num_gaps: Damaged frames so far.
+
+    Raises:
+        ValueError: Not a video that can be decoded.
+        OSError: The address does not answer.
+    """
+
+    def __init__(self, source: str | os.PathLike, is_stream: bool = False, label: str = '') -> None:
+        self.source = os.fspath(source)
+        self.label = label or self.source
+        self.is_stream = is_stream
+        self.num_gaps = 0
+        self._errors: list[str] = []
+        self._container = self._open()
+        self._frames: Iterator[VideoFrame] = iter(())
+        try:
+            video = self._container.streams.best('video')
+            if video is None:
+                raise ValueError(f'{self.label} holds no video (sound only?)')
+            video.codec_context.thread_type = 'AUTO'
+            self._video = video
+            self.time_base = Fraction(video.time_base or Fraction(1, 90000))
+            self.fps = _rate_of(video)
+            indexed = 'mov' in self._container.format.name and len(video.index_entries) > 0
+            self.count = len(video.index_entries) if indexed else None
+            self.pixel_aspect_ratio = Fraction(1)
+            self._expected = self.count or video.frames or 0
+            self._orient = _Orientation(self.label)
+            self._num_packets = 0
+            self._last_time: float | None = None
+            self._frames = self._decode()
+            # Gaps before the first frame come before it.
+            self._ahead: list[VideoFrame] = []
+            for frame in self._frames:
+                self._ahead.append(frame)
+                if frame.image is not None:
+                    break
+            else:
+                raise ValueError(self._not_a_video())
+        except BaseException:
+            self.close()
+            raise
+        first = self._ahead[-1].image
+        assert first is not None
+        self.height, self.width = first.shape[:2]
+        # Known from the first decoded frame on, like the rotation.
+        ratio = video.sample_aspect_ratio or Fraction(1)
+        if ratio > 0:
+            self.pixel_aspect_ratio = 1 / ratio if self._orient.transposed else Fraction(ratio)
+
+    def _open(self) -> Any:
+        options = {'rtsp_flags': 'prefer_tcp'} if self.source.startswith('rtsp') else {}
+        # A file is never an address, whatever its name looks like.
+        url = self.source if self.is_stream else 'file:' + osp.abspath(self.source)
+        timeout = (OPEN_TIMEOUT, READ_TIMEOUT) if self.is_stream else None
+        try:
+            return av.open(url, options=options, timeout=timeout, metadata_errors='replace')
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            if self.is_stream:
+                raise OSError(f'{self.label} cannot be opened: {_reason(error)}') from error
+            if isinstance(error, (PermissionError, FileNotFoundError)):
+                raise type(error)(f'video {self.label}: {error.strerror}') from error
+            raise ValueError(self._not_a_video()) from error
+
+    def _not_a_video(self) -> str:
+        if self.is_stream:
+            return f'{self.label} gave no frame that can be decoded'
+        return (
+            f'{self.label} ({osp.getsize(self.source):,} bytes) is not an image or video that can '
+            'be decoded: it is of another kind than its name says, of an unknown codec, or cut '
+            'short (before its first frame, or an mp4 without the index at its end)'
+        )
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """The frames.
+
+        Raises:
+            OSError: The connection was lost.
+        """
+        try:
+            while self._ahead:
+                yield self._ahead.pop(0)
+            yield from self._frames
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the connection, close the file."""
+        close = getattr(self._frames, 'close', None)
+        if close is not None:
+            with suppress(ValueError):  # another thread is in it
+                close()
+        self._container.close()
+
+    def _packets(self) -> Iterator[Any]:
+        """All packets; damage between them is passed over, a lost connection is not."""
+        errors, cut = 0, False
+        while True:
+            try:
+                for packet in self._container.demux(self._video):
+                    # A JPEG that is cut short would be decoded without a word, and end in grey.
+                    cut = packet.is_corrupt and self._video.codec_context.name == 'mjpeg'
+                    if not cut:
+                        yield packet
+                    errors = 0
+                if cut and self.is_stream:
+                    raise OSError(f'{self.label} was lost in the middle of a frame')
+                return
+            except (av.error.InvalidDataError, av.error.ArgumentError) as error:
+                errors += 1
+                self._note(error)
+                if errors > _MAX_DEMUX_ERRORS:
+                    return
+            except (av.error.FFmpegError, OSError) as error:
+                if not self.is_stream:
+                    self._note(error)
+                    return
+                # An end without a word of HTTP is an I/O error for FFmpeg.
+                if not cut and getattr(error, 'errno', None) == errno.EIO:
+                    return
+                raise OSError(f'{self.label} was lost: {_reason(error)}') from error
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        number, pending = 0, _Pending()
+        started = damaged = False  # damaged: since an error, and until the next keyframe
+        for packet in self._packets():
+            if packet.size > 0:
+                started = started or packet.is_keyframe
+                damaged = damaged and not packet.is_keyframe
+                self._num_packets += 1
+                # Before the first keyframe there is nothing to decode, and nothing is counted.
+                if started and not packet.is_discard:
+                    pending.add(packet.pts, damaged)
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, OSError) as error:
+                frames = []
+                self._note(error)
+                if started:
+                    damaged = True
+                    pending.suspect_all()
+            for frame in frames:
+                started = True
+                for lost in pending.before(frame.pts):
+                    yield self._gap(number, lost)
+                    number += 1
+                self._last_time = self._seconds(frame.pts)
+                yield VideoFrame(number, self._orient(frame), self._last_time)
+                number += 1
+        for lost in pending.before(None):
+            yield self._gap(number, lost)
+            number += 1
+        self._tell_end(number)
+
+    def _gap(self, number: int, pts: int | None) -> VideoFrame:
+        self.num_gaps += 1
+        reason = self._errors[-1] if self._errors else 'cannot be decoded'
+        return VideoFrame(number, None, self._seconds(pts), f'damaged ({reason})')
+
+    def _seconds(self, pts: int | None) -> float | None:
+        if pts is None:
+            return None
+        # What players show as 0 is where the first of the file's streams begins.
+        start = self._container.start_time or 0
+        return float(pts * self.time_base - Fraction(start, av.time_base))
+
+    def _note(self, error: Exception) -> None:
+        self._errors.append(_reason(error))
+
+    def _tell_end(self, number: int) -> None:
+        """Warn if frames are damaged, or if the file ends before its own index does."""
+        if self.num_gaps:
+            _warn(
+                f'video {self.label}: {self.num_gaps} of {number} frames are damaged and are '
+                f'gaps in the results ({self._errors[-1]})'
+            )
+        missing = self._expected - self._num_packets
+        tolerated = 0 if self.count else 0.02 * self._expected + 2
+        if missing > tolerated:
+            _warn(
+                f'video {self.label} ends after {number} of the {number + missing} frames that it '
+                'announces: it is cut short or damaged; what was readable is used'
+            )
+            return
+        announced = _duration_of(self._video)
+        last = self._last_time
+        if announced is not None and last is not None and announced - last > 1 + 0.02 * announced:
+            _warn(
+                f'video {self.label} ends at {last:.1f} s of the {announced:.1f} s that it '
+                'announces: it is cut short or damaged; what was readable is used'
+            )
+
+
+class _Pending:
+    """Packets that have gone into the decoder and not come out as frames, by their times."""
+
+    def __init__(self) -> None:
+        self._suspect: dict[int, bool] = {}
+        self._timeless = 0  # suspects without a time
+
+    def add(self, pts: int | None, suspect: bool) -> None:
+        """Take note of a packet; ``suspect`` if its frame may be damaged."""
+        if pts is not None:
+            self._suspect[pts] = suspect
+
+    def suspect_all(self) -> None:
+        """One of them is damaged; which, a decoder with several threads does not tell."""
+        self._suspect = dict.fromkeys(self._suspect, True)
+        self._timeless += not self._suspect
+
+    def before(self, pts: int | None) -> list[int | None]:
+        """Times of the frames that are lost, when a frame with time ``pts`` or the end comes.
+
+        Some packets never become frames (of VP8, say): only suspects are lost.
+        """
+        due = sorted(p for p in self._suspect if pts is None or p <= pts)
+        lost: list[int | None] = [None] * self._timeless
+        lost += [p for p in due if self._suspect.pop(p) and p != pts]
+        self._timeless = 0
+        return lost
+
+
+class _Orientation:
+    """Turns and mirrors frames as their display matrix says (ISO/IEC 14496-12, 8.3.2.3)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.transposed = False
+        self._matrix = b''
+        self._flips = (False, False)
+        # One for all frames: a frame's own conversion sets up anew every time.
+        self._convert = VideoReformatter().reformat
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """The picture of a decoded frame, HxWx3 uint8 BGR."""
+        data = frame.side_data.get('DISPLAYMATRIX')
+        matrix = bytes(data) if data is not None else b''
+        if matrix != self._matrix:
+            self._matrix = matrix
+            self._read(matrix)
+        # OpenCV's colours, with which everybody reads frames: BT.601 whatever the file says.
+        image = self._convert(
+            frame,
+            format='bgr24',
+            interpolation=Interpolation.BICUBIC,
+            src_colorspace=Colorspace.ITU601,
+            dst_colorspace=Colorspace.ITU601,
+        ).to_ndarray()
+        if self.transposed:
+            image = image.transpose(1, 0, 2)
+        vertical, horizontal = self._flips
+        if vertical:
+            image = image[::-1]
+        if horizontal:
+            image = image[:, ::-1]
+        return np.ascontiguousarray(image)
+
+    def _read(self, matrix: bytes) -> None:
+        self.transposed, self._flips = False, (False, False)
+        if len(matrix) < 36:
+            return
+        # x' = a x + c y, y' = b x + d y
+        a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(float)
+        self.transposed = max(abs(b), abs(c)) > max(abs(a), abs(d))
+        along, across = (c, b) if self.transposed else (a, d)
+        self._flips = (across < 0, along < 0)
+        slant = min(max(abs(a), abs(d)), max(abs(b), abs(c)))
+        if slant > 0.02 * max(abs(v) for v in (a, b, c, d)):
+            _warn(
+                f'video {self.name} is to be shown turned by an angle that is no multiple of 90 '
+                'degrees; the nearest multiple is used'
+            )
+
+
+def _rate_of(video: Any) -> Fraction | None:
+    for rate in (video.average_rate, video.guessed_rate, video.base_rate):
+        if rate is not None and 0 < rate < 10_000:
+            return Fraction(rate)
+    return None
+
+
+def _duration_of(video: Any) -> float | None:
+    """Seconds of the video stream alone, where a Matroska file states them."""
+    match = re.fullmatch(r'(\d+):(\d+):(\d+(?:\.\d+)?)', video.metadata.get('DURATION', ''))
+    if match is None:
+        return None
+    hours, minutes, seconds = (float(part) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, 'strerror', None) or error or type(error).__name__)
+
+
+def _warn(text: str) -> None:
+    print_log(text, logger='current', level=logging.WARNING)
