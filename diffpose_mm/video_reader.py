@@ -58,7 +58,8 @@ class VideoReader:
     Attributes:
         width, height: Of a frame as it is shown, pixels.
         fps: Average frames a second, a fraction, or None if the container has none.
-        count: Frames that the container's index lists, or None where it has no index.
+        count: Frames that the container lists or, where it does not, that its duration makes;
+            None where it has none. Only a hint.
         time_base: Unit of the container's times in seconds.
         pixel_aspect_ratio: Width of a pixel over its height. Frames are not stretched.
         num_gaps: Damaged frames so far.
@@ -85,9 +86,10 @@ class VideoReader:
             self.time_base = Fraction(video.time_base or Fraction(1, 90000))
             self.fps = _rate_of(video)
             indexed = 'mov' in self._container.format.name and len(video.index_entries) > 0
-            self.count = len(video.index_entries) if indexed else None
+            self._is_indexed = indexed
+            self._expected = len(video.index_entries) if indexed else video.frames
+            self.count = self._expected or self._estimated_count()
             self.pixel_aspect_ratio = Fraction(1)
-            self._expected = self.count or video.frames or 0
             self._orient = _Orientation(self.label)
             self._num_packets = 0
             self._last_time: float | None = None
@@ -110,6 +112,12 @@ class VideoReader:
         ratio = video.sample_aspect_ratio or Fraction(1)
         if ratio > 0:
             self.pixel_aspect_ratio = 1 / ratio if self._orient.transposed else Fraction(ratio)
+
+    def _estimated_count(self) -> int | None:
+        duration = self._container.duration
+        if self.fps is None or duration is None or duration <= 0:
+            return None
+        return round(Fraction(duration, av.time_base) * self.fps)
 
     def _open(self) -> Any:
         options = {'rtsp_flags': 'prefer_tcp'} if self.source.startswith('rtsp') else {}
@@ -238,7 +246,7 @@ class VideoReader:
                 f'gaps in the results ({self._errors[-1]})'
             )
         missing = self._expected - self._num_packets
-        tolerated = 0 if self.count else 0.02 * self._expected + 2
+        tolerated = 0 if self._is_indexed else 0.02 * self._expected + 2
         if missing > tolerated:
             _warn(
                 f'video {self.label} ends after {number} of the {number + missing} frames that it '

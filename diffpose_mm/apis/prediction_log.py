@@ -55,10 +55,12 @@ class PredictionLog(Sink):
         if osp.isfile(self.lines_path):
             if not info.resume:
                 self._aside.append((self.lines_path, 'was left by an interrupted run'))
-            elif self._other_input(_first_json(self.lines_path, 0), self.lines_path):
-                self._aside.append((self.lines_path, of_other_input))
-            else:
-                self.done, self._end = self._recover()
+            elif _has_line(self.lines_path):
+                header = _first_json(self.lines_path, 0)
+                if self._other_input(header, self.lines_path):
+                    self._aside.append((self.lines_path, of_other_input))
+                else:
+                    self.done, self._end = self._recover()
         if osp.isfile(path):
             header = _first_json(path, 1)
             if self._other_input(header, path if info.resume and not self.done else None):
@@ -190,7 +192,7 @@ class PredictionLog(Sink):
             return
         if not osp.exists(self.lines_path):
             return
-        with open(self.lines_path, encoding='utf-8') as file:
+        with open(self.lines_path, 'rb') as file:
             next(file, None)
             for line in file:
                 yield json.loads(line)
@@ -235,6 +237,12 @@ class PredictionLog(Sink):
         except OSError:
             # What could not be flushed was reported when it was written.
             pass
+
+
+def _has_line(path: str) -> bool:
+    """Whether a log got as far as its first line."""
+    with open(path, 'rb') as file:
+        return file.readline().endswith(b'\n')
 
 
 def _first_json(path: str, skipped: int) -> Any:

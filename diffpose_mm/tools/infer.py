@@ -373,7 +373,7 @@ def draw_sheet(
         frames = frames_of_video(results.files[-1], moments)
         titles = []
         for number in frames:
-            at = times[number]
+            at = times.get(number)
             when = '' if at is None else f', {at:.2f} s'
             titles.append(f'frame {number}{when}  {moments[number]}')
         extent = history.extent(frames)

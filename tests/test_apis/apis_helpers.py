@@ -1,12 +1,15 @@
 """What the tests of inference share: a tiny DiffPose with random weights, and short videos."""
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.structures import InstanceData
 
+BOXES = [[[10 + 4 * t, 10, 45 + 4 * t, 80], [60, 5, 100, 85]] for t in range(7)]
 OFFSETS = (-2, -1, 0, 1, 2)
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
@@ -93,3 +96,41 @@ def read_video(path):
         if not good:
             return frames
         frames.append(frame)
+
+
+def points(result):
+    return np.array([person['keypoints'] for person in result['predictions'][0]])
+
+
+def all_points(results):
+    return [points(result) for result in results]
+
+
+def read_json(path):
+    with open(path) as file:
+        return json.load(file)
+
+
+class StubDetector:
+    """Finds a cat, and a person twice, from frame 2 on."""
+
+    def __init__(self):
+        self.sizes, self.seen = [], 0
+
+    def __call__(self, frames, batch_size, return_datasamples):
+        self.sizes.append(len(frames))
+        outputs = []
+        for _ in frames:
+            count = 3 if self.seen >= 2 else 0
+            x = 10.0 + 4 * self.seen
+            boxes = torch.tensor([[x, 10, x + 35, 80], [x + 1, 10, x + 35, 80], [60, 60, 80, 80]])[
+                :count
+            ]
+            instances = InstanceData(
+                bboxes=boxes,
+                scores=torch.tensor([0.8, 0.9, 0.9])[:count],
+                labels=torch.tensor([0, 0, 15])[:count],
+            )
+            outputs.append(type('Out', (), dict(pred_instances=instances)))
+            self.seen += 1
+        return dict(predictions=outputs)

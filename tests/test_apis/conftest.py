@@ -3,6 +3,8 @@
 import pytest
 from apis_helpers import moving_frames, write_tiny, write_video
 
+from diffpose_mm.apis import DiffPoseInferencer
+
 
 @pytest.fixture(scope='session')
 def tiny_model(tmp_path_factory):
@@ -14,3 +16,9 @@ def tiny_model(tmp_path_factory):
 def video(tmp_path_factory):
     """A video of seven frames."""
     return write_video(tmp_path_factory.mktemp('video') / 'walk.avi', moving_frames(7))
+
+
+@pytest.fixture(scope='module')
+def inferencer(tiny_model):
+    """One that takes the whole picture for a person."""
+    return DiffPoseInferencer(*tiny_model, device='cpu', det_model='whole_image')

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from apis_helpers import moving_frames, read_video
 
-from diffpose_mm.apis import frames
+from diffpose_mm.apis import live_sources
 from diffpose_mm.tools import infer
 
 BOXES = {t: [[10 + 4 * t, 10, 45 + 4 * t, 80]] for t in range(7)}
@@ -128,7 +128,8 @@ def test_ctrl_c_keeps_what_is_there_and_offers_resume_only_where_it_works(
     os.mkdir('in')
     for t, frame in enumerate(moving_frames(3)):
         cv2.imwrite(f'in/{t}.png', frame)
-    monkeypatch.setattr(frames, '_capture', lambda source: cv2.VideoCapture(video))
+    capture = cv2.VideoCapture
+    monkeypatch.setattr(live_sources.cv2, 'VideoCapture', lambda source: capture(video))
     add, seen = infer.TrackHistory.add, []
 
     def interrupted(*args):

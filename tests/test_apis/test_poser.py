@@ -1,5 +1,7 @@
 """Streaming: each person-frame goes through the backbone once, whatever way the person goes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ from apis_helpers import OFFSETS, assert_close_poses, moving_frames, write_tiny
 
 from diffpose_mm.apis import ClipPoser, DiffPoseInferencer, StreamingPoser
 from diffpose_mm.apis.people import Person
-from diffpose_mm.apis.poser import interpolation_matrix, resample_tokens
-from diffpose_mm.apis.windows import iterate_windows
+from diffpose_mm.apis.tokens import interpolation_matrix, resample_tokens
+from diffpose_mm.apis.windows import Frame, iterate_windows
 
 FIELDS = ('keypoints', 'keypoint_scores', 'keypoint_std', 'hypotheses', 'hypothesis_scores')
 
@@ -25,11 +27,24 @@ def parts(request, tmp_path_factory):
 
 
 def jobs_of(boxes, mode='offline', track=0):
-    frames = moving_frames(len(boxes))
-    return [
-        (window, f'{window.frame_id}.jpg', Person(np.array(box, np.float32), 0.5, track))
-        for window, box in zip(iterate_windows(frames, OFFSETS, mode), boxes)
+    """A person of one track in every frame; windows see only the keyframe's box."""
+    frames = [
+        Frame(t, f'{t}.jpg', image, people=[Person(np.array(box, np.float32), 0.5, track)])
+        for t, (image, box) in enumerate(zip(moving_frames(len(boxes)), boxes))
     ]
+    return [(window, window.frame.people[0]) for window in iterate_windows(frames, OFFSETS, mode)]
+
+
+def short_sighted(jobs):
+    """The same jobs, where a window knows no box but that of its keyframe."""
+    blind = []
+    for window, person in jobs:
+        frames = tuple(
+            frame if frame is window.frame else dataclasses.replace(frame, people=[])
+            for frame in window.frames
+        )
+        blind.append((dataclasses.replace(window, frames=frames), person))
+    return blind
 
 
 def assert_same(found, expected):
@@ -92,13 +107,13 @@ def test_a_window_is_put_together_from_frames_each_seen_in_its_own_crop(parts):
     to the keyframe's crop cell by cell."""
     model, pipeline = parts
     boxes = [[10 + 4 * t, 10, 45 + 4 * t + t % 3, 80 + 2 * t] for t in range(10)]
-    jobs = looking_ahead(jobs_of(boxes))
-    streaming = StreamingPoser(model, pipeline, OFFSETS, hold=0.0)
+    jobs = jobs_of(boxes)
+    streaming = StreamingPoser(model, pipeline, OFFSETS, crop_tolerance=0.0)
     single = streaming._single
     flipped = model.test_cfg['flip_test']
 
     def seen(window, place, frame_id):
-        frame = window.frames[place]
+        frame = window.frames[place].image
         person = Person(np.array(boxes[frame_id], np.float32), 0.5)
         shape = frame.shape[:2]
         clip = dict(img=[frame], img_shape=shape, ori_shape=shape)
@@ -124,7 +139,7 @@ def test_a_window_is_put_together_from_frames_each_seen_in_its_own_crop(parts):
             fused = [model.neck.fuse(torch.from_numpy(np.stack(view))[None]) for view in zip(*clip)]
         feats = [(f,) for f in fused] if flipped else (fused[0],)
         sample = streaming._sample_of(
-            streaming.state.tracks[0].frames[window.frame_id][0], job[2], window, job[1]
+            streaming.state.tracks[0].frames[window.frame_id][0], job[1], window
         )
         with torch.no_grad():
             _, fields = model.head.predict(feats, [sample], test_cfg=model.test_cfg)
@@ -132,17 +147,9 @@ def test_a_window_is_put_together_from_frames_each_seen_in_its_own_crop(parts):
             found.pred_fields.heatmaps, fields[0].heatmaps, rtol=0, atol=1e-4
         )
         np.testing.assert_array_equal(found.metainfo['input_center'], wanted[0])
-        np.testing.assert_array_equal(found.pred_instances.bboxes[0], job[2].box)
+        np.testing.assert_array_equal(found.pred_instances.bboxes[0], job[1].box)
     assert streaming.state.backbone_passes == 10, 'renewals cost no pass'
     assert streaming.state.renewals == 9
-
-
-def looking_ahead(jobs):
-    """The jobs of one track, whose people know their boxes in the frames that follow."""
-    boxes = {window.frame_id: person.box for window, _, person in jobs}
-    for window, _, person in jobs:
-        person.later = {i: boxes[i] for i in window.frame_ids if i > window.frame_id}
-    return jobs
 
 
 @pytest.mark.parametrize('mirrored', [False, True])
@@ -170,10 +177,9 @@ def test_interpolation_follows_a_smooth_map():
 
 def test_the_crop_is_held_until_the_box_leaves_it(parts):
     boxes = [[10 + t, 10, 45 + t, 80] for t in range(8)]
-    streaming = StreamingPoser(*parts, OFFSETS, hold=3.0 / 70)
+    streaming = StreamingPoser(*parts, OFFSETS, crop_tolerance=3.0 / 70)
     centres = [
-        float(streaming([job])[0].metainfo['input_center'][0])
-        for job in looking_ahead(jobs_of(boxes, 'causal'))
+        float(streaming([job])[0].metainfo['input_center'][0]) for job in jobs_of(boxes, 'causal')
     ]
     assert centres == [27.5] * 4 + [31.5] * 4
     assert streaming.state.renewals == 1
@@ -183,7 +189,7 @@ def test_with_one_crop_in_the_window_the_result_is_exact_again(parts):
     boxes = [[10, 10, 45, 80]] * 4 + [[30, 10, 65, 80]] * 6
     streaming, plain = StreamingPoser(*parts, OFFSETS), ClipPoser(*parts)
     exact = []
-    for job in looking_ahead(jobs_of(boxes)):
+    for job in jobs_of(boxes):
         (found,), (expected,) = streaming([job]), plain([job])
         found, expected = found.pred_fields.heatmaps, expected.pred_fields.heatmaps
         exact.append(float((found - expected).abs().max()) < 1e-4)
@@ -193,7 +199,7 @@ def test_with_one_crop_in_the_window_the_result_is_exact_again(parts):
 @pytest.mark.parametrize('box', [[40, 38, 50, 52], [25, 10, 75, 90], [45, 30, 65, 60]])
 def test_the_crop_is_renewed_when_the_person_grows_shrinks_or_leaves(parts, box):
     streaming = StreamingPoser(*parts, OFFSETS)
-    first, second = looking_ahead(jobs_of([[40, 30, 60, 60], box]))
+    first, second = jobs_of([[40, 30, 60, 60], box])
     streaming([first])
     (found,) = streaming([second])
     assert streaming.state.renewals == 1
@@ -206,7 +212,7 @@ def test_a_keyframe_is_always_seen_in_a_crop_that_fits(parts):
     """Without boxes of later frames they are first seen in the wrong place, and then again."""
     boxes = [[10 + 8 * t, 10, 45 + 8 * t, 80] for t in range(6)]
     streaming = StreamingPoser(*parts, OFFSETS)
-    for job, box in zip(jobs_of(boxes), boxes):
+    for job, box in zip(short_sighted(jobs_of(boxes)), boxes):
         (found,) = streaming([job])
         np.testing.assert_allclose(found.metainfo['input_center'][0], (box[0] + box[2]) / 2)
     assert streaming.state.backbone_passes > 6
@@ -217,12 +223,11 @@ def test_the_inferencer_tells_the_poser_where_people_go(tiny_model):
     inferencer = DiffPoseInferencer(*tiny_model, device='cpu', det_model='whole_image')
     boxes = [[[40 - 5 * t, 10, 65 - 5 * t, 80], [50 + 5 * t, 10, 75 + 5 * t, 80]] for t in range(9)]
     for batch_size in (1, 4):
-        list(
-            inferencer(
-                moving_frames(9), as_clip=True, bboxes=boxes, streaming=True, batch_size=batch_size
-            )
+        run = inferencer(
+            moving_frames(9), as_clip=True, bboxes=boxes, streaming=True, batch_size=batch_size
         )
-        state = inferencer.state
+        assert len(list(run)) == 9
+        state = run.state
         assert state.person_frames == state.backbone_passes == 18
         assert state.renewals == 16, 'they move by more than what a crop is held for'
 
@@ -232,7 +237,7 @@ def test_a_new_frame_size_and_a_return_after_a_gap_renew_the_crop(parts):
     box = [20, 10, 70, 80]
     frames = moving_frames(4) + moving_frames(4, width=140)
     for window in iterate_windows(frames, OFFSETS):
-        streaming([(window, 'x.jpg', Person(np.array(box, np.float32), 0.5, 0))])
+        streaming([(window, Person(np.array(box, np.float32), 0.5, 0))])
     assert streaming.state.renewals == 1
     assert streaming.state.tracks[0].crop.shape == (90, 140, 3)
 
@@ -260,9 +265,10 @@ def test_memory_is_bounded_and_reset_forgets(parts):
         streaming([job])
         assert len(streaming.state.tracks[0].frames) <= 5
     for t, job in enumerate(jobs_of([[20, 10, 70, 80]] * 8, track=1)):
-        window = job[0]
-        object.__setattr__(window, 'frame_ids', tuple(i + 20 for i in window.frame_ids))
-        streaming([job])
+        window, person = job
+        later = {id(f): dataclasses.replace(f, index=f.index + 20) for f in window.frames}
+        frames = tuple(later[id(f)] for f in window.frames)
+        streaming([(dataclasses.replace(window, frames=frames), person)])
         assert (0 in streaming.state.tracks) == (t < 2), 'a track that is gone is forgotten'
     streaming.state.reset()
     assert not streaming.state.tracks and not streaming.state.backbone_passes
@@ -270,11 +276,11 @@ def test_memory_is_bounded_and_reset_forgets(parts):
 
 def test_what_cannot_be_streamed_is_told(parts):
     model, pipeline = parts
-    with pytest.raises(ValueError, match='hold=-1 has to be at least 0'):
-        StreamingPoser(model, pipeline, OFFSETS, hold=-1)
-    window, name, person = jobs_of([[20, 10, 70, 80]])[0]
+    with pytest.raises(ValueError, match='crop_tolerance=-1 has to be at least 0'):
+        StreamingPoser(model, pipeline, OFFSETS, crop_tolerance=-1)
+    window, person = jobs_of([[20, 10, 70, 80]])[0]
     with pytest.raises(ValueError, match='people with track ids'):
-        StreamingPoser(model, pipeline, OFFSETS)([(window, name, Person(person.box))])
+        StreamingPoser(model, pipeline, OFFSETS)([(window, Person(person.box))])
     neck = model.neck
     try:
         model.neck = None

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from property_cases import cases
 
-from diffpose_mm.apis.windows import FrameWindows, iterate_windows
+from diffpose_mm.apis.windows import FrameWindows, as_frame, iterate_windows
 
 OFFSETS = st.lists(st.integers(-6, 6).filter(bool), max_size=6, unique=True).map(lambda o: [*o, 0])
 
@@ -26,11 +26,11 @@ def test_windows_are_the_definition(length, offsets, mode):
         wanted = [keyframe + offset for offset in sorted(offsets)]
         used = [nearest(w, keyframe, reach) for w in wanted]
         assert list(window.frame_ids) == used
-        assert list(window.frames) == [f'{i}' for i in used]
+        assert [frame.image for frame in window.frames] == [f'{i}' for i in used]
         assert list(window.replicated) == [u != w for u, w in zip(used, wanted)]
-        assert window.frame == f'{keyframe}'
+        assert window.frame.image == f'{keyframe}'
         results = window.results()
-        assert results['clip_paths'] == list(window.frames)
+        assert results['clip_paths'] == [frame.image for frame in window.frames]
         assert [keyframe + o for o in results['frame_offsets']] == used
 
 
@@ -40,7 +40,7 @@ def test_a_window_comes_as_soon_as_it_can(length, offsets, mode):
     windows = FrameWindows(offsets, mode)
     ahead = max(offsets) if mode == 'offline' else 0
     for number in range(length):
-        given = [w.frame_id for w in windows.push(str(number))]
+        given = [w.frame_id for w in windows.push(as_frame(str(number), number))]
         assert given == ([number - ahead] if number >= ahead else [])
         assert len(windows._buffer) <= ahead - min(offsets) + 1
     assert [w.frame_id for w in windows.flush()] == list(range(max(length - ahead, 0), length))
@@ -52,11 +52,9 @@ def test_frames_of_a_window_are_of_one_size(sizes, offsets):
     """A stream that changes its size would otherwise be stacked with what went before."""
     frames = [np.full((h, w, 3), i, np.uint8) for i, (h, w) in enumerate(sizes)]
     for keyframe, window in enumerate(iterate_windows(iter(frames), offsets)):
-        # At the end of the stream the buffer still holds what the first of the last windows needed.
-        oldest = min(keyframe, len(sizes) - 1 - max(offsets)) + min(offsets)
-        reach = range(max(oldest, 0), keyframe + max(offsets) + 1)
+        reach = range(max(keyframe + min(offsets), 0), keyframe + max(offsets) + 1)
         usable = [i for i in reach if i < len(sizes) and sizes[i] == sizes[keyframe]]
         wanted = [keyframe + offset for offset in sorted(offsets)]
         assert list(window.frame_ids) == [nearest(w, keyframe, usable) for w in wanted]
         assert {frame.shape for frame in window.frames} == {window.frame.shape}
-        assert [frame.flat[0] for frame in window.frames] == list(window.frame_ids)
+        assert [frame.image.flat[0] for frame in window.frames] == list(window.frame_ids)
