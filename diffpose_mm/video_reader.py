@@ -31,6 +31,8 @@ _MAX_DEMUX_ERRORS = 100
 class VideoFrame:
     """A frame of a video, or the gap where one is damaged.
 
+    After a gap, frames up to the next keyframe may show traces of the damage, as in players.
+
     Attributes:
         number: Its number in the video, counted with the gaps.
         image: HxWx3 uint8 BGR as a player shows it (turned and mirrored), or None for a gap.
@@ -192,14 +194,15 @@ class VideoReader:
                 raise OSError(f'{self.label} was lost: {_reason(error)}') from error
 
     def _decode(self) -> Iterator[VideoFrame]:
-        number, pending = 0, _Pending()
-        started = damaged = False  # damaged: since an error, and until the next keyframe
+        number, pending, last = 0, _Pending(), None
+        # Where no index lists the frames, they count from the first keyframe on.
+        started = self._is_indexed
+        damaged = False  # since an error, and until the next keyframe
         for packet in self._packets():
             if packet.size > 0:
                 started = started or packet.is_keyframe
                 damaged = damaged and not packet.is_keyframe
                 self._num_packets += 1
-                # Before the first keyframe there is nothing to decode, and nothing is counted.
                 if started and not packet.is_discard:
                     pending.add(packet.pts, damaged)
             try:
@@ -215,9 +218,13 @@ class VideoReader:
                 for lost in pending.before(frame.pts):
                     yield self._gap(number, lost)
                     number += 1
+                last = frame.pts if frame.pts is not None else last
                 self._last_time = self._seconds(frame.pts)
                 yield VideoFrame(number, self._orient(frame), self._last_time)
                 number += 1
+        # An error in the last packets is told by nobody. Half a frame later is a second field.
+        if last is not None and self.fps is not None:
+            pending.suspect_after(last + 0.75 / float(self.fps * self.time_base))
         for lost in pending.before(None):
             yield self._gap(number, lost)
             number += 1
@@ -225,8 +232,11 @@ class VideoReader:
 
     def _gap(self, number: int, pts: int | None) -> VideoFrame:
         self.num_gaps += 1
-        reason = self._errors[-1] if self._errors else 'cannot be decoded'
-        return VideoFrame(number, None, self._seconds(pts), f'damaged ({reason})')
+        return VideoFrame(number, None, self._seconds(pts), f'damaged ({self._why})')
+
+    @property
+    def _why(self) -> str:
+        return self._errors[-1] if self._errors else 'cannot be decoded'
 
     def _seconds(self, pts: int | None) -> float | None:
         if pts is None:
@@ -243,7 +253,7 @@ class VideoReader:
         if self.num_gaps:
             _warn(
                 f'video {self.label}: {self.num_gaps} of {number} frames are damaged and are '
-                f'gaps in the results ({self._errors[-1]})'
+                f'gaps in the results ({self._why})'
             )
         missing = self._expected - self._num_packets
         tolerated = 0 if self._is_indexed else 0.02 * self._expected + 2
@@ -278,6 +288,10 @@ class _Pending:
         """One of them is damaged; which, a decoder with several threads does not tell."""
         self._suspect = dict.fromkeys(self._suspect, True)
         self._timeless += not self._suspect
+
+    def suspect_after(self, pts: float) -> None:
+        """Those later than ``pts`` may be damaged."""
+        self._suspect.update((p, True) for p in self._suspect if p > pts)
 
     def before(self, pts: int | None) -> list[int | None]:
         """Times of the frames that are lost, when a frame with time ``pts`` or the end comes.

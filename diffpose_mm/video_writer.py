@@ -127,7 +127,7 @@ class VideoWriter:
             self._stream.pix_fmt = pixels
             self._stream.codec_context.time_base = self.time_base
             self._stream.codec_context.sample_aspect_ratio = self.pixel_aspect_ratio
-            self._stream.codec_context.open()
+            self._container.start_encoding()
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if self._container is not None:
                 with suppress(Exception):
