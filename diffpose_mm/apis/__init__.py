@@ -13,7 +13,7 @@ from .poser import ClipPoser, Poser
 from .records import Result
 from .run import Run
 from .sink import RunInfo, Sink
-from .sources import SOURCES
+from .sources import SOURCES, find_source
 from .streaming import Crop, StreamingPoser, StreamState, Track
 from .windows import Frame, FrameWindows, Window, iterate_windows, still_window
 
@@ -40,6 +40,7 @@ __all__ = [
     'Track',
     'Window',
     'find_config',
+    'find_source',
     'install_hook',
     'iterate_windows',
     'still_window',

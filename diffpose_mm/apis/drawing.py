@@ -1,6 +1,8 @@
 """Poses drawn on their frames."""
 
 import copy
+import os
+import sys
 from typing import Any
 
 import mmcv
@@ -8,6 +10,13 @@ import numpy as np
 
 from .options import InferenceOptions
 from .records import Result
+
+
+def has_display() -> bool:
+    """Whether a window can be opened; OpenCV ends the whole process where there is no display."""
+    if sys.platform != 'linux':
+        return True
+    return bool(os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY'))
 
 
 class PoseDrawer:
@@ -20,6 +29,9 @@ class PoseDrawer:
         show: Whether to show the pictures in a window.
         window_name: Title of the window of a clip, in which pictures do not wait. Defaults to the
             name of each picture.
+
+    Raises:
+        ValueError: There is nothing to show on, or the data set has no such skeleton style.
     """
 
     def __init__(
@@ -30,6 +42,8 @@ class PoseDrawer:
         show: bool,
         window_name: str = '',
     ) -> None:
+        if show and not has_display():
+            raise ValueError('show needs a display, and there is none (DISPLAY is not set)')
         self.options = options
         self.show = show
         self.wait_time = 1e-5 if window_name else options.wait_time
@@ -37,7 +51,10 @@ class PoseDrawer:
         self.visualizer = copy.copy(visualizer)
         self.visualizer.draw_spread = options.draw_spread
         self.visualizer.draw_hypotheses = options.draw_hypotheses
-        self.visualizer.set_dataset_meta(dataset_meta, options.skeleton_style)
+        try:
+            self.visualizer.set_dataset_meta(dataset_meta, options.skeleton_style)
+        except NotImplementedError as error:
+            raise ValueError(f'skeleton_style={options.skeleton_style!r}: {error}') from error
 
     def __call__(self, result: Result) -> np.ndarray | None:
         """The picture with its poses, HxWx3 RGB; None where there is none to draw on."""

@@ -107,13 +107,15 @@ class PredictionLog(Sink):
             raise ValueError(self._foreign(self.path))
         if not all(isinstance(entry, dict) for entry in frames):
             raise ValueError(self._foreign(self.path))
+        self._check_format(frames[0], self.path)
         self._check(frames[0].pop('run', None), self.path)
-        self._check_format(frames[0].pop('meta', None), self.path)
+        del frames[0]['meta']
         return frames
 
-    def _check_format(self, meta: Any, path: str) -> None:
+    def _check_format(self, header: dict, path: str) -> None:
+        meta = header.get('meta')
         if not isinstance(meta, dict) or meta.get('format') != FORMAT:
-            raise ValueError(self._foreign(path, dict(meta=meta)))
+            raise ValueError(self._foreign(path, header))
 
     def _recover(self) -> tuple[int, int]:
         """Frames and bytes that stay when what is incomplete is cut off."""
@@ -129,7 +131,7 @@ class PredictionLog(Sink):
                 if number == 0:
                     if not isinstance(entry, dict):
                         raise ValueError(self._foreign(self.lines_path))
-                    self._check_format(entry.get('meta'), self.lines_path)
+                    self._check_format(entry, self.lines_path)
                     self._check(entry.get('run'), self.lines_path)
                 elif not isinstance(entry, dict) or entry.get('frame_id') != frames:
                     break

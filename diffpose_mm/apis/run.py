@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import prepare_folder
 from . import pipeline
-from .drawing import PoseDrawer
+from .drawing import PoseDrawer, has_display
 from .live_sources import NetworkStream
 from .options import InferenceOptions
 from .parts import (
@@ -68,7 +68,10 @@ class Run:
         self.state = StreamState() if options.streaming and source.is_clip else None
         self.poser = self._poser()
         self.finder = people_finder(inferencer, options)
-        self.show = source.live and not options.folders if options.show is None else options.show
+        # What a camera sees is shown where nothing else is made of it.
+        live_view = source.live and not options.folders and has_display()
+        self.show = live_view if options.show is None else options.show
+        self.draw = self._drawer() if options.draws or self.show else None
         check_resume(source, options)
         is_logged = bool(options.pred_out_dir) and source.is_clip
         identity = self.identity() if is_logged else {}
@@ -146,8 +149,8 @@ class Run:
             results = pipeline.posed(windows, self.poser, self.batch_size, self.mode, num_keypoints)
             results = pipeline.numbered_people(results, by_pose)
             results = pipeline.merged(results, num_keypoints, options.pose_based_nms)
-            if options.draws or self.show:
-                results = pipeline.drawn(results, self._drawer())
+            if self.draw is not None:
+                results = pipeline.drawn(results, self.draw)
             results = pipeline.saved(results, self.sinks, source.live)
             advance = stack.enter_context(self._progress())
             results = stack.enter_context(closing(results))
@@ -187,7 +190,7 @@ class Run:
         options = self.options
         samples: list = [result.merged] if options.merge_results else list(result.samples)
         pictures = None
-        if options.draws or self.show:
+        if self.draw is not None:
             pictures = [result.picture] if options.return_vis and result.picture is not None else []
         return dict(
             visualization=pictures,

@@ -3,10 +3,12 @@
 import json
 import os
 import os.path as osp
+import shutil
 import subprocess
 import sys
 
 import pytest
+import torch
 from apis_helpers import (
     BOXES,
     all_points,
@@ -19,6 +21,7 @@ from apis_helpers import (
 from mmengine.config import Config
 
 from diffpose_mm.apis import DiffPoseInferencer
+from diffpose_mm.apis.detector import PersonDetector
 
 
 def test_a_killed_run_is_gone_on_with_where_it_stopped(inferencer, video, tmp_path, monkeypatch):
@@ -147,6 +150,102 @@ def test_a_run_with_other_arguments_is_not_gone_on_with(inferencer, video, tmp_p
     with pytest.raises(ValueError, match='num_hypotheses'):
         next(inferencer(video, pred_out_dir=str(tmp_path), num_hypotheses=0))
     assert (tmp_path / 'walk.jsonl').read_text() == before, 'a slip costs nothing'
+
+
+def all_poses(path):
+    return [entry['instances'] for entry in read_json(path)]
+
+
+def test_another_input_of_the_same_name_is_another_run(inferencer, tmp_path):
+    """Broken if cam2/video.mp4 gets the poses of cam1/video.mp4, or those are lost."""
+    for cam, seed in (('cam1', 0), ('cam2', 5)):
+        (tmp_path / cam).mkdir()
+        write_video(tmp_path / cam / 'video.avi', moving_frames(7, seed=seed))
+    out = dict(pred_out_dir=str(tmp_path / 'out'))
+    whole = {}
+    for cam in ('cam1', 'cam2'):
+        results = inferencer(str(tmp_path / cam / 'video.avi'))
+        whole[cam] = json.loads(json.dumps([r['predictions'][0] for r in results]))
+    for resume in (True, False):
+        for cam in ('cam1', 'cam2'):
+            list(inferencer(str(tmp_path / cam / 'video.avi'), resume=resume, **out))
+            assert all_poses(tmp_path / 'out' / 'video.json') == whole[cam]
+    kept = sorted((tmp_path / 'out').glob('video.json.old*'))
+    assert [all_poses(path) for path in kept] == [whole['cam1'], whole['cam2'], whole['cam1']]
+
+    # Interrupted: the lines of the first are not gone on with, and not lost.
+    run = inferencer(str(tmp_path / 'cam1' / 'video.avi'), **out)
+    next(run)
+    run.close()
+    assert len(list(inferencer(str(tmp_path / 'cam2' / 'video.avi'), resume=True, **out))) == 7
+    assert all_poses(tmp_path / 'out' / 'video.json') == whole['cam2']
+    assert (tmp_path / 'out' / 'video.jsonl.old').is_file()
+
+
+def test_the_same_input_elsewhere_is_the_same_run(inferencer, video, tmp_path, monkeypatch):
+    """Broken if a copy, another time stamp or a relative path makes hours of work unusable."""
+    run = inferencer(video, pred_out_dir=str(tmp_path / 'out'))
+    for _ in range(3):
+        next(run)
+    run.close()
+    shutil.copyfile(video, tmp_path / 'walk.avi')
+    os.utime(tmp_path / 'walk.avi', (1, 1))
+    monkeypatch.chdir(tmp_path)
+    posed = []
+    features = inferencer.model.extract_feat
+    monkeypatch.setattr(
+        inferencer.model, 'extract_feat', lambda x: (posed.append(len(x)), features(x))[1]
+    )
+    assert len(list(inferencer('walk.avi', pred_out_dir='out', resume=True))) == 7
+    assert sum(posed) == 4
+
+
+def test_another_checkpoint_at_the_same_path_is_another_run(tiny_model, video, tmp_path):
+    """Broken if half a file is of the old and half of the new model."""
+    weights = str(tmp_path / 'best.pth')
+    shutil.copyfile(tiny_model[1], weights)
+
+    def inferencer():
+        return DiffPoseInferencer(tiny_model[0], weights, device='cpu', det_model='whole_image')
+
+    run = inferencer()(video, pred_out_dir=str(tmp_path))
+    next(run)
+    run.close()
+    assert len(list(inferencer()(video, pred_out_dir=str(tmp_path), resume=True))) == 7
+    state = torch.load(weights, weights_only=True)
+    state['state_dict'] = {k: v * 1.01 for k, v in state['state_dict'].items()}
+    torch.save(state, weights)
+    with pytest.raises(ValueError, match=r'another run \(checkpoint.digest: .* then, .* now'):
+        inferencer()(video, pred_out_dir=str(tmp_path), resume=True)
+
+
+def test_another_detector_at_the_same_path_is_another_run(tmp_path):
+    """Broken if boxes of two detectors end up in one file."""
+    weights = tmp_path / 'det.pth'
+    weights.write_bytes(b'one')
+    config = tmp_path / 'det.py'
+    config.write_text('model = dict(type="A")')
+    before = PersonDetector(str(config), str(weights)).identity()
+    assert PersonDetector(str(config), str(weights)).identity() == before
+    weights.write_bytes(b'two')
+    assert PersonDetector(str(config), str(weights)).identity() != before
+    weights.write_bytes(b'one')
+    config.write_text('model = dict(type="B")')
+    assert PersonDetector(str(config), str(weights)).identity() != before
+
+
+def test_what_comes_and_goes_cannot_be_resumed(inferencer, tmp_path):
+    with pytest.raises(ValueError, match='resume needs an input that can be read again'):
+        inferencer(iter(moving_frames(3)), pred_out_dir=str(tmp_path), resume=True)
+    with pytest.raises(ValueError, match='resume needs an input that can be read again'):
+        inferencer('rtsp://127.0.0.1:9/x', pred_out_dir=str(tmp_path), resume=True)
+
+
+def test_a_log_of_another_version_is_said_to_be(inferencer, video, tmp_path):
+    header = dict(run=dict(config='a'), format='diffpose_mm predictions 1')
+    (tmp_path / 'walk.jsonl').write_text(json.dumps(header) + '\n')
+    with pytest.raises(ValueError, match=r'written by another version .*predictions 1'):
+        inferencer(video, pred_out_dir=str(tmp_path), resume=True)
 
 
 def test_an_error_in_the_middle_keeps_what_was_computed(inferencer, tmp_path):
