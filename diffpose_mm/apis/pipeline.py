@@ -7,7 +7,7 @@ A frame collects what is known of it on the way. A stage knows nothing of the ot
 what it has to remember in what it is given (a tracker, a poser, sinks).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
@@ -185,7 +185,9 @@ def drawn(results: Iterable[Result], draw: Callable[[Result], Any]) -> Iterator[
         yield result
 
 
-def saved(results: Iterable[Result], sinks: Sequence[Sink], live: bool) -> Iterator[Result]:
+def saved(
+    results: Iterable[Result], sinks: Sequence[Sink], live: bool
+) -> Generator[Result, None, None]:
     """Results, after every sink has taken them.
 
     Args:

@@ -2,12 +2,11 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterable
 from typing import Any
 
 
-def prefetch(items: Iterable[Any], depth: int = 4) -> Iterator[Any]:
+def prefetch(items: Iterable[Any], depth: int = 4) -> Generator[Any, None, None]:
     """Iterate in a thread of its own, at most ``depth`` items ahead; closed with the iterator."""
     waiting: queue.Queue = queue.Queue(depth)
     stopped = threading.Event()
@@ -23,11 +22,15 @@ def prefetch(items: Iterable[Any], depth: int = 4) -> Iterator[Any]:
     def work() -> None:
         # What is iterated over here is closed here: another thread could meet it at work.
         try:
-            with closing(iter(items)) as iterator:
+            iterator = iter(items)
+            try:
                 for item in iterator:
                     put((item, None))
                     if stopped.is_set():
                         return
+            finally:
+                if isinstance(iterator, Generator):
+                    iterator.close()
         except BaseException as error:  # noqa: B902
             put((None, error))
         else:

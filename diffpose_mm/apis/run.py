@@ -1,6 +1,6 @@
 """A run: what one call of the inferencer owns, and nobody else touches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,7 @@ class Run:
         """Close."""
         self.close()
 
-    def _iterate(self) -> Iterator[dict]:
+    def _iterate(self) -> Generator[dict, None, None]:
         source, options, model = self.source, self.options, self.inferencer.model
         num_keypoints = int(model.dataset_meta['num_keypoints'])
         log = next((sink for sink in self.sinks if isinstance(sink, PredictionLog)), None)
@@ -151,10 +151,9 @@ class Run:
             results = pipeline.merged(results, num_keypoints, options.pose_based_nms)
             if self.draw is not None:
                 results = pipeline.drawn(results, self.draw)
-            results = pipeline.saved(results, self.sinks, source.live)
+            done = pipeline.saved(results, self.sinks, source.live)
             advance = stack.enter_context(self._progress())
-            results = stack.enter_context(closing(results))
-            for result in results:
+            for result in stack.enter_context(closing(done)):
                 self.num_frames += 1
                 self.num_faults += result.frame.fault is not None
                 yield self._as_dict(result)

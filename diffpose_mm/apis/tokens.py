@@ -1,15 +1,12 @@
 """Tokens of one crop of a frame, as another crop of it would have them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 
-def resample_tokens(
-    tokens: Tensor, zoom: Sequence[float], shift: Sequence[float], size: Sequence[float]
-) -> Tensor:
+def resample_tokens(tokens: Tensor, zoom: ArrayLike, shift: ArrayLike, size: ArrayLike) -> Tensor:
     """Tokens of a frame as another crop of it would have them, approximately.
 
     Where the crops differ by whole cells, tokens are moved as they are; else they are interpolated
@@ -26,16 +23,16 @@ def resample_tokens(
         Tensor: (V, D, H, W).
     """
     height, width = tokens.shape[2:]
-    zoom, shift, size = (np.asarray(v, dtype=float) for v in (zoom, shift, size))
+    scale, offset, pixels = (np.asarray(v, dtype=float) for v in (zoom, shift, size))
     views = []
     for view, view_tokens in enumerate(tokens):
         if view:
-            shift = np.array([(size[0] - 1) * (1 - zoom[0]) - shift[0], shift[1]])
-        cell = size / (width, height)
+            offset = np.array([(pixels[0] - 1) * (1 - scale[0]) - offset[0], offset[1]])
+        cell = pixels / (width, height)
         first = (cell - 1) / 2  # the middle of the first cell
-        cells = (shift + (zoom - 1) * first) / cell
-        columns = interpolation_matrix(width, zoom[0], cells[0])
-        rows = interpolation_matrix(height, zoom[1], cells[1])
+        cells = (offset + (scale - 1) * first) / cell
+        columns = interpolation_matrix(width, scale[0], cells[0])
+        rows = interpolation_matrix(height, scale[1], cells[1])
         # One product over all cells is faster than one over each axis.
         views.append(view_tokens.flatten(1) @ torch.kron(rows, columns).T.to(tokens))
     return torch.stack(views).view_as(tokens)
