@@ -40,6 +40,7 @@ class ClipPipeline(Compose):
 
     Attributes:
         window: The current one, or None.
+        damaged: Whether the keyframe cannot be read, and the window holds the frame before it.
         nobody: Whether mmpose made up a person for want of one.
     """
 
@@ -47,16 +48,15 @@ class ClipPipeline(Compose):
         super().__init__(pipeline.transforms)
         self.detects = detects
         self.window: Window | None = None
-        self.nobody = False
+        self.damaged = self.nobody = False
 
     def __call__(self, data: dict) -> dict | None:
         """Run the pipeline on one person of the current keyframe."""
-        window = self.window
-        if window is not None:
-            damaged = window.frame.fault is not None
-            self.nobody = damaged or (self.detects and _is_fallback_box(data, window.frame.image))
-            if not damaged:
-                data = {**data, **window.results()}
+        if self.window is not None:
+            self.nobody = self.damaged or (
+                self.detects and _is_fallback_box(data, self.window.frame.image)
+            )
+            data = {**data, **self.window.results()}
         return super().__call__(data)
 
 
@@ -140,13 +140,14 @@ def _keyframes(inferencer: BaseMMPoseInferencer, inputs: Iterable) -> Iterator:
     shown: Any = None
     try:
         for window in windows:
-            pipeline.window = window
-            if window.frame.fault is None:
+            pipeline.damaged = window.frame.fault is not None
+            if not pipeline.damaged:
                 shown = window.frame.image
             # MMPose counts frames, so that a damaged one needs a picture; nobody is found in it.
+            pipeline.window = still_window(shown, offsets) if pipeline.damaged else window
             yield shown
     finally:
-        pipeline.window, pipeline.nobody = None, False
+        pipeline.window, pipeline.damaged, pipeline.nobody = None, False, False
 
 
 def _open_video(inferencer: BaseMMPoseInferencer, video: Video) -> Iterator[Frame]:

@@ -4,12 +4,14 @@ import importlib
 import os
 import subprocess
 import sys
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
 import torch
-from apis_helpers import read_video
+from apis_helpers import moving_frames, read_video
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.structures import InstanceData
@@ -18,6 +20,7 @@ from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.utils import register_all_modules
 
 import diffpose_mm.apis.mmpose_hook as hook
+from diffpose_mm.apis import DiffPoseInferencer
 
 T = 5
 
@@ -249,3 +252,42 @@ def test_another_project_needs_nothing_but_mmpose(tiny_model, video, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith('7 ['), done.stdout
     assert (tmp_path / 'out' / 'walk.json').is_file()
+
+
+def test_a_phones_video_is_upright_and_damage_keeps_numbers(tiny_model, tmp_path):
+    """Broken if mmpose's own inferencer sees our clips lying on their side, or frames move up."""
+    matrix = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    path = str(tmp_path / '2026-05-01T10:15:00.mp4')
+    with av.open(f'file:{path}', 'w') as container:
+        stream = container.add_stream('libx264', rate=120, options=dict(g='1', bf='0'))
+        stream.width, stream.height, stream.pix_fmt = 120, 90, 'yuv420p'
+        stream.codec_context.time_base = Fraction(1, 120)
+        stream.set_display_matrix(matrix)
+        for t, image in enumerate(moving_frames(8)):
+            frame = av.VideoFrame.from_ndarray(image, format='bgr24')
+            frame.pts = t
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with av.open(f'file:{path}') as container:
+        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    data = bytearray(open(path, 'rb').read())
+    position, size = places[3]
+    data[position : position + size] = bytes(size)
+    with open(path, 'wb') as file:
+        file.write(data)
+    theirs = MMPoseInferencer(*tiny_model, device='cpu', det_model='whole_image')
+    ours = DiffPoseInferencer(*tiny_model, device='cpu', det_model='whole_image')
+    found = list(theirs(path, out_dir=str(tmp_path / 'theirs')))
+    expected = list(ours(path))
+    assert len(found) == len(expected) == 8
+    for t, (one, two) in enumerate(zip(found, expected)):
+        assert len(one['predictions'][0]) == len(two['predictions'][0]) == (t != 3)
+        if t != 3:
+            assert one['predictions'][0][0]['bbox'] == ([0.0, 0.0, 90.0, 120.0],)
+            np.testing.assert_allclose(
+                one['predictions'][0][0]['keypoints'],
+                two['predictions'][0][0]['keypoints'],
+                atol=1e-3,
+            )
+    (written,) = (tmp_path / 'theirs' / 'visualizations').iterdir()
+    assert read_video(written)[0].shape == (120, 90, 3)
