@@ -1,6 +1,6 @@
 """Data: PoseTrack clips, their transforms, and the order in which they are visited.
 
-The synthetic people live in ``diffpose_mm.datasets.synthetic``, which is imported only where it is
+The synthetic people live in ``diffpose_mm.synthetic``, which is imported only where it is
 used.
 """
 

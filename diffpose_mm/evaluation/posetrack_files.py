@@ -13,59 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .posetrack_protocol import JOINTS, PredictedPoses, TruePoses, head_size
-from .posetrack_records import check_records
+from diffpose_mm.posetrack.keypoints import JOINTS, KEYPOINTS, PERSON_CATEGORY
+from diffpose_mm.posetrack.records import check_records
 
-KEYPOINTS = (
-    'nose',
-    'head_bottom',
-    'head_top',
-    'left_ear',
-    'right_ear',
-    'left_shoulder',
-    'right_shoulder',
-    'left_elbow',
-    'right_elbow',
-    'left_wrist',
-    'right_wrist',
-    'left_hip',
-    'right_hip',
-    'left_knee',
-    'right_knee',
-    'left_ankle',
-    'right_ankle',
-)
-"""The 17 keypoints of a PoseTrack18 file in its order; the ears are never annotated."""
+from .posetrack_protocol import PredictedPoses, TruePoses, head_size
 
-_SKELETON = (
-    (16, 14),
-    (14, 12),
-    (17, 15),
-    (15, 13),
-    (12, 13),
-    (6, 12),
-    (7, 13),
-    (6, 7),
-    (6, 8),
-    (7, 9),
-    (8, 10),
-    (9, 11),
-    (2, 3),
-    (1, 2),
-    (1, 3),
-    (2, 4),
-    (3, 5),
-    (4, 6),
-    (5, 7),
-)
-PERSON_CATEGORY = dict(
-    supercategory='person',
-    id=1,
-    name='person',
-    keypoints=list(KEYPOINTS),
-    skeleton=[list(bone) for bone in _SKELETON],
-)
-"""The one entry of ``categories``."""
 _FLAGS = ('occluded', 'blurred')
 _IMAGE_FIELDS = ('id', 'file_name', 'vid_id', 'frame_id', 'nframes', 'is_labeled')
 # What the official evaluation assumes of a joint that comes without a score.

@@ -23,8 +23,8 @@ from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from ...clip import RandomFrameOffsets, check_frame_offsets
-from ...evaluation.posetrack_records import check_records
 from ...images import Fault
+from ...posetrack.records import check_records
 from ..worker_generator import WorkerGenerator
 from .detections import read_detections
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mmpose.registry import DATASETS
 
-from diffpose_mm.datasets.synthetic import (
+from diffpose_mm.synthetic import (
     annotate,
     generate,
     make_scene,
@@ -18,7 +18,7 @@ from diffpose_mm.datasets.synthetic import (
     video_name,
     video_seed,
 )
-from diffpose_mm.datasets.synthetic.render import RenderedFrame, subframe_times
+from diffpose_mm.synthetic.render import RenderedFrame, subframe_times
 from diffpose_mm.tools.synthesize import PRESETS, main
 
 SMALL = dict(train_videos=2, val_videos=1, frames=3, size=(160, 120), seed=5)
@@ -133,14 +133,16 @@ def sample_val(videos, every=6):
         scene = make_scene(0, 'val', index, (320, 240), 24, 'standard')
         times = subframe_times(scene)
         for frame in range(0, 24, every):
-            geometry = scene.geometry(scene.times[frame : frame + 1])
+            geometry = scene.geometry(scene.light.times[frame : frame + 1])
             path = scene.keypoints(times[frame])[1]
             travel = np.linalg.norm(path.max(0) - path.min(0), axis=-1)
-            rendered = RenderedFrame(frame, None, geometry, travel, float(scene.defocus[frame]))
+            rendered = RenderedFrame(
+                frame, None, geometry, travel, float(scene.light.defocus[frame])
+            )
             people.extend(annotate(scene, rendered)[0])
             for person in scene.people:
-                distance = np.linalg.norm(person.position(scene.times[frame : frame + 1]))
-                heights.append(scene.focal * person.body.height / distance)
+                distance = np.linalg.norm(person.position(scene.light.times[frame : frame + 1]))
+                heights.append(scene.lens.focal * person.body.height / distance)
     return people, np.array(heights)
 
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .body import HAIR_TONES, SKIN_TONES, cloth_color
+from .palette import HAIR_TONES, SKIN_TONES, cloth_color
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, cells: tuple[int, int]):

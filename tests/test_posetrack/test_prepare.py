@@ -20,7 +20,6 @@ from official_posetrack import (
 )
 
 from diffpose_mm.datasets import PoseTrack17ClipDataset, PoseTrack18ClipDataset
-from diffpose_mm.datasets.prepare import FINDINGS, BrokenFileError, Report, prepare, read_video
 from diffpose_mm.datasets.transforms import LoadClip
 from diffpose_mm.evaluation import (
     PoseTrackAP,
@@ -30,6 +29,7 @@ from diffpose_mm.evaluation import (
     write_submission,
 )
 from diffpose_mm.evaluation.posetrack_protocol import JOINTS, TruePoses
+from diffpose_mm.posetrack import FINDINGS, BrokenFileError, Report, prepare, read_video
 from diffpose_mm.tools.prepare_posetrack import main
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -19,10 +19,8 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from diffpose_mm.evaluation.posetrack_files import KEYPOINTS
-from diffpose_mm.evaluation.posetrack_protocol import JOINTS
-from diffpose_mm.evaluation.posetrack_records import check_records
-
+from .keypoints import JOINTS, KEYPOINTS
+from .records import check_records
 from .report import Report
 
 _PLACE_OF_JOINT = [KEYPOINTS.index(joint) for joint in JOINTS]

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from diffpose_mm.evaluation.posetrack_files import PERSON_CATEGORY
-from diffpose_mm.files import atomic_write
-
+from ..files import atomic_write
+from .keypoints import PERSON_CATEGORY
 from .official_files import BrokenFileError, Video, read_video
 from .report import Report
 
