@@ -7,8 +7,8 @@ import pytest
 from diffpose_mm.datasets.body import (
     PoseTrack17ClipDataset,
     PoseTrack18ClipDataset,
+    clip_dataset,
     detections,
-    posetrack_clip_dataset,
 )
 from diffpose_mm.datasets.body.detections import Detection, read_detections
 
@@ -102,7 +102,7 @@ def test_box_source_of_annotated_boxes(write_posetrack):
 def test_what_does_not_fit_is_told(write_posetrack, monkeypatch):
     """Videos without a text, texts without a video, frames beyond a video: counted, with names."""
     said = []
-    for module in (detections, posetrack_clip_dataset):
+    for module in (detections, clip_dataset):
         monkeypatch.setattr(module, 'print_log', lambda message, *_: said.append(message))
     root = write_posetrack(num_videos=3, nframes=3)
     (root / 'mot').mkdir()
