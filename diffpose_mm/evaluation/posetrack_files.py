@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from diffpose_mm.files import data_files, read_json
 from diffpose_mm.posetrack.keypoints import JOINTS, KEYPOINTS, PERSON_CATEGORY
-from diffpose_mm.posetrack.records import check_records
+from diffpose_mm.posetrack.records import check_records, repair_records
+from diffpose_mm.videos import forward_slashes, video_names, videos_of
 
 from .posetrack_protocol import PredictedPoses, TruePoses, head_size
 
@@ -64,7 +66,7 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
             f'{path}: no such annotation file or folder; give the COCO-style json '
             'file of PoseTrack18 or the official folder with one json a video'
         )
-    files = sorted(path.glob('*.json')) if path.is_dir() else [path]
+    files = [path / name for name in data_files(path, ('.json',))] if path.is_dir() else [path]
     if not files:
         raise ValueError(f'{path}: the annotation folder holds no json file')
 
@@ -75,8 +77,8 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         if path.is_dir():
             videos[file.stem] = content['images']
         else:
-            for image in content['images']:
-                videos.setdefault(_video_name(image, file), []).append(image)
+            for name, image in zip(_names_of_videos(content['images'], file), content['images']):
+                videos.setdefault(name, []).append(image)
         annotations += content.get('annotations', [])
         names_of += [tuple(content['keypoint_names'])] * len(content.get('annotations', []))
     videos = {name: videos[name] for name in sorted(videos)}
@@ -286,7 +288,7 @@ def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, 
 def _read(file: Path, annotations_required: bool) -> dict:
     """Load one file and check its fields; adds ``keypoint_names``."""
     try:
-        content = json.loads(file.read_text())
+        content = read_json(file)
     except ValueError as error:
         raise ValueError(f'{file}: not a json file ({error})') from error
     hint = _HINT
@@ -312,6 +314,7 @@ def _read(file: Path, annotations_required: bool) -> dict:
         raise ValueError(f"{file}: lacks 'keypoints' in 'categories'; {hint}")
     content['keypoint_names'] = names
     _columns(names, f'{file}: {hint}; categories[0].keypoints')
+    repair_records(content)
     check_records(str(file), content, len(names), ('image_id', 'keypoints'))
     for annotation in content.get('annotations', []):
         if not annotation['keypoints']:
@@ -322,17 +325,22 @@ def _read(file: Path, annotations_required: bool) -> dict:
     return content
 
 
-def _video_name(image: dict, file: Path) -> str:
-    """Name of the image's video: the folder it lies in, which also names the official file, unless
-    the image tells that name, as in a converted PoseTrack17."""
-    name = image.get('video') or Path(image['file_name']).parent.name
-    name = name or str(image.get('vid_id', ''))
-    if not name:
-        raise ValueError(
-            f'{file}: image {image["id"]} lies in no video folder (file_name '
-            f"{image['file_name']!r}) and has no 'vid_id'"
-        )
-    return name
+def _names_of_videos(images: Sequence[dict], file: Path) -> list[str]:
+    """The name of each image's video: the ``video`` that the image gives, as in a converted
+    PoseTrack17; else that of its folder, with as many of the folders above as tell videos apart."""
+    folders = videos_of(image['file_name'] for image in images)
+    names = video_names(folders)
+    found = []
+    for image, folder in zip(images, folders):
+        name = image.get('video') or names[folder] or str(image.get('vid_id', ''))
+        if not name:
+            raise ValueError(
+                f'{file}: image {image["id"]} lies in no video folder (file_name '
+                f"{image['file_name']!r}) and has no 'vid_id'"
+            )
+        # It names a file of the submission.
+        found.append(forward_slashes(name).replace('/', '__'))
+    return found
 
 
 def _columns(names: Sequence[str], what: str) -> list[int]:

@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from ..files import atomic_write
+from ..files import atomic_write, data_files, is_data
+from ..images import decode_image
 from .keypoints import PERSON_CATEGORY
 from .official_files import BrokenFileError, Video, read_video
 from .report import Report
@@ -41,8 +40,10 @@ def find_annotations(src: Path, split: str) -> list[Path]:
     """
     tried = [src / folder / split for folder in _ANNOTATIONS]
     for folder in tried:
-        files = {path.stem: path for path in folder.glob('*.mat')}
-        files.update((path.stem, path) for path in folder.glob('*.json'))
+        names = data_files(folder) if folder.is_dir() else []
+        files = {}
+        for ending in ('.mat', '.json'):
+            files |= {Path(n).stem: folder / n for n in names if n.lower().endswith(ending)}
         if files:
             return [files[name] for name in sorted(files)]
     raise FileNotFoundError(
@@ -143,8 +144,8 @@ def prepare(
 def _image_root(src: Path, files: dict[str, list[Path]], images: str | Path | None) -> Path | None:
     """The folder that ``images/...`` is relative to, None if there is none."""
     if images is not None:
-        given = Path(images)
-        candidates = [given, given.parent] if given.name == 'images' else [given]
+        images = Path(images)
+        candidates = [images, images.parent] if images.name == 'images' else [images]
     else:
         # .../posetrack_data/annotations/val/X.json -> the folders above, the download's included
         candidates = [src, src / 'posetrack_data']
@@ -170,23 +171,23 @@ class _Folders:
                     found = {
                         e.name: e.stat().st_size
                         for e in entries
-                        if e.is_file()  # no link to a file that is gone
+                        if is_data(e.name)
+                        and e.is_file()  # no link to a file that is gone
                         and e.name.lower().endswith(('.jpg', '.jpeg', '.png'))
                     }
             self._frames[folder] = dict(sorted(found.items()))
         return self._frames[folder]
 
     def size(self, folder: str) -> tuple[int, int] | None:
-        """Width and height of the folder's first readable picture."""
+        """Width and height of the folder's first readable picture, as training reads it.
+
+        A picture with an EXIF orientation is turned when it is read.
+        """
         if folder not in self._sizes:
-            self._sizes[folder] = None
-            for name in self.frames(folder):
-                try:
-                    with Image.open(self.root / folder / name) as picture:
-                        self._sizes[folder] = picture.size
-                    break
-                except OSError:
-                    continue
+            paths = (str(self.root / folder / name) for name in self.frames(folder))
+            images = (decode_image(path) for path in paths)
+            shape = next((i.shape for i in images if not isinstance(i, tuple)), None)
+            self._sizes[folder] = shape and (shape[1], shape[0])
         return self._sizes[folder]
 
     def problem(self, image: dict) -> str | None:
@@ -208,10 +209,10 @@ def _place_frames(
         plain = all(_PLAIN_FRAME.fullmatch(name) for name in names)
         plain = plain and len({len(name) for name in names}) == 1
         numbers = {name: _number_of(name) for name in names}
-        known = [number for number in numbers.values() if number is not None]
-        if year == 17 and known:
+        in_names = [number for number in numbers.values() if number is not None]
+        if year == 17 and in_names:
             for image in images:
-                image.update(frame_range=[min(known), max(known)], nframes=len(set(known)))
+                image.update(frame_range=[min(in_names), max(in_names)], nframes=len(set(in_names)))
         if out is not None and on_disk:
             if plain:
                 _link(out / folder, folders.root / folder)
@@ -312,14 +313,14 @@ def _check_video(video: Video, split: str, folders: _Folders, report: Report) ->
 def _check_range(video: Video, folders: _Folders, report: Report) -> None:
     """Lengths of the video and jumps of the numbers, folder by folder."""
     for folder, images in _by_folder(video).items():
-        told = {image['nframes'] for image in images}
+        annotated = {image['nframes'] for image in images}
         on_disk = len(folders.frames(folder))
-        lengths = told | {len(images)} | ({on_disk} if on_disk else set())
+        lengths = annotated | {len(images)} | ({on_disk} if on_disk else set())
         if len(lengths) > 1:
             disk = f', {on_disk} on disk' if on_disk else ''
             report.add(
                 'frame count',
-                f'{video.name}: nframes {", ".join(map(str, sorted(told)))}, '
+                f'{video.name}: nframes {", ".join(map(str, sorted(annotated)))}, '
                 f'{len(images)} listed{disk}',
             )
         numbers = [_number_of(os.path.basename(image['file_name'])) for image in images]
@@ -340,11 +341,11 @@ def _check_image(
     size = folders.size(os.path.dirname(image['file_name']))
     if size is None:
         return
-    told = image.setdefault('width', size[0]), image.setdefault('height', size[1])
-    if told != size:
+    annotated = image.setdefault('width', size[0]), image.setdefault('height', size[1])
+    if annotated != size:
         report.add(
             'image of another size',
-            f'{place}: annotated {told[0]} x {told[1]}, is {size[0]} x {size[1]}',
+            f'{place}: annotated {annotated[0]} x {annotated[1]}, is {size[0]} x {size[1]}',
         )
 
 
@@ -393,16 +394,16 @@ def _renumber(videos: list[Video], split: str, report: Report) -> None:
             videos.remove(video)
     persons = [person for video in videos for person in video.annotations]
     next_id = max((person['id'] for person in persons), default=0) + 1
-    known = set()
+    ids = set()
     for person in persons:
-        if person['id'] in known:
+        if person['id'] in ids:
             report.add(
                 'duplicate annotation id',
                 f'{split}: {person["id"]} of image {person["image_id"]} is now {next_id}',
             )
             person['id'] = next_id
             next_id += 1
-        known.add(person['id'])
+        ids.add(person['id'])
 
 
 def _write_json(path: Path, content: dict, indent: int | None = None) -> None:

@@ -154,8 +154,8 @@ def _check_numbers(where: str, annotations: Sequence[dict], field: str, length: 
         if not isinstance(row, list):
             raise ValueError(f"{where}: {name}: '{field}' is {_short(row)}, not a list of numbers")
         if len(row) != length:
-            wanted = f'3 x {length // 3} (so many keypoints)' if field == 'keypoints' else length
-            raise ValueError(f"{where}: {name} has {len(row)} values in '{field}', not {wanted}")
+            expected = f'3 x {length // 3} (so many keypoints)' if field == 'keypoints' else length
+            raise ValueError(f"{where}: {name} has {len(row)} values in '{field}', not {expected}")
         for value in row:
             if not _is_number(value):
                 raise ValueError(

@@ -185,7 +185,7 @@ def _set_frame_ranges(
     for video, images in videos.items():
         listed = {img['frame_number']: img['file_name'] for img in images}
         if all('nframes' in img or 'frame_range' in img for img in images):
-            ranges = [_told_range(img, listed, first_frame) for img in images]
+            ranges = [_annotated_range(img, listed, first_frame) for img in images]
         else:
             ranges = [_range_of(ann_file, video, images[0], listed, frames_on_disk)]
         if not all(low <= number <= high for number in listed for low, high in ranges):
@@ -209,7 +209,7 @@ def _set_frame_ranges(
         )
 
 
-def _told_range(img: dict, listed: Mapping[int, str], first_frame: int) -> tuple[int, int]:
+def _annotated_range(img: dict, listed: Mapping[int, str], first_frame: int) -> tuple[int, int]:
     """The range that an image's own fields give."""
     if 'frame_range' in img:
         return tuple(img['frame_range'])
@@ -225,7 +225,7 @@ def _range_of(
     listed: Mapping[int, str],
     frames_on_disk: Callable[[str], Iterable[str]] | None,
 ) -> tuple[int, int]:
-    """The range of a video whose images do not tell its length."""
+    """The range of a video whose images do not give its length."""
     numbers = set(listed)
     folder, name = osp.split(image['file_name'])
     for other in frames_on_disk(folder) if frames_on_disk else ():
