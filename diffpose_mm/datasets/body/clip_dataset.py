@@ -7,6 +7,7 @@ annotated or detected. mmpose makes samples of the annotations, this module adds
 import os.path as osp
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from logging import WARNING
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ...images import Fault
 from ...videos import split_frame_name, videos_of
 from ..worker_generator import WorkerGenerator
 from .clip_annotations import Annotations, check_metainfo, frame_path, read_annotations
-from .detections import read_detections
+from .detections import PERSON, read_detections
 
 
 def _place(path: str) -> tuple[str, str, int]:
@@ -271,7 +272,8 @@ class ClipDataset(BaseCocoStyleDataset):
         # Some persons have a box alone (PoseTrack21), others no keypoint that is annotated.
         if not keypoints or max(keypoints) == 0 or not box or min(box[2:]) <= 0:
             return None
-        ann.setdefault('category_id', 1)
+        if ann.get('category_id') is None:
+            ann['category_id'] = PERSON
         data_info = super().parse_data_info(raw_data_info)
         # A box beside the picture has no area left either.
         if data_info is None or (data_info['bbox'][0, 2:] <= data_info['bbox'][0, :2]).any():
@@ -292,6 +294,16 @@ class ClipDataset(BaseCocoStyleDataset):
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         found = self._read_ann_file()
         instance_list = []
+        without_box = sum(
+            any(a.get('keypoints') or ()) and not a.get('bbox') for a in found.annotations
+        )
+        if without_box:
+            print_log(
+                f'{self.ann_file}: {without_box} persons with keypoints have no bbox and give no '
+                'samples',
+                'current',
+                WARNING,
+            )
         for ann in found.annotations:
             img = found.images[ann['image_id']]
             if not img.get('is_labeled', True) or ann['image_id'] % self.sample_interval != 0:
@@ -303,14 +315,14 @@ class ClipDataset(BaseCocoStyleDataset):
 
     def _load_detection_results(self) -> list[dict]:
         found = self._read_ann_file()
-        images, person = found.images, found.category_id()
-        detections = read_detections(self.bbox_file, images, person)
+        images = found.images
+        detections = read_detections(self.bbox_file, images, found.category_id())
         num_keypoints = self._metainfo['num_keypoints']
         data_list, dropped, unlisted = [], Counter(), []
         for id_, det in enumerate(detections):
             img_id, xywh = det.image_id, det.bbox
-            if det.category_id != person:
-                dropped[f'of another category than {person} (person)'] += 1
+            if det.category_id != PERSON:
+                dropped['of another category than person'] += 1
             elif img_id not in images:
                 unlisted.append(img_id)
             elif self.labeled_only and not images[img_id].get('is_labeled', True):

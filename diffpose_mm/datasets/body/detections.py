@@ -28,8 +28,9 @@ FORMATS = (
 )
 _ANNOTATED = '/gt/gt.txt'
 _TEXTS = ('.txt', '.TXT', '/det.txt', '/det/det.txt', _ANNOTATED)
-# Of a detection that is of no person; no data set numbers a category so.
-_NO_PERSON = -1
+PERSON = 1
+# Category of what is no person in a file that has another number for persons.
+_OTHER = -1
 MOT_FIELDS = ('frame', 'id', 'x', 'y', 'width', 'height', 'score', 'category')
 
 
@@ -41,7 +42,7 @@ class Detection:
         image_id: Of the frame; it may be one that the annotations do not have.
         bbox: x, y, width, height in image pixels.
         score: The detector's.
-        category_id: 1 is a person.
+        category_id: 1 is a person, whatever number a file has for it.
         track_id: The same in all frames of a video, or -1.
     """
 
@@ -63,7 +64,7 @@ class _Video:
 
 
 def read_detections(
-    path: str, images: Mapping[Any, Mapping], person_category: int = 1
+    path: str, images: Mapping[Any, Mapping], person_category: int = PERSON
 ) -> list[Detection]:
     """Read a file of detections; its content tells which format it is in.
 
@@ -81,8 +82,9 @@ def read_detections(
         path: A file, or a folder of texts.
         images: By image id, each with ``file_name``, ``frame_number`` and ``frame_range``, the
             numbers of the video's first and last frame, and optionally ``video``, a name.
-        person_category: The ``category_id`` of persons. Where a JSON file counts categories from
-            0, which COCO does not, its 0 is a person.
+        person_category: The ``category_id`` of persons in the annotations. Where a JSON file counts
+            categories from 0, which COCO does not, its 0 is a person; where it has nothing of
+            ``person_category``, its 1 is.
 
     Returns:
         The detections in the order of the file, of texts in the order of the videos' names.
@@ -96,7 +98,7 @@ def read_detections(
     if osp.isdir(path):
         return _read_texts(path, _videos(images))
     if path.lower().endswith('.json') or _looks_like_json(path):
-        return _of_persons(path, list(_parse_json(path, images)), person_category)
+        return _with_persons(path, list(_parse_json(path, images)), person_category)
     text = _read_text(path)
     videos = _videos(images)
     if len(videos) != 1:
@@ -120,18 +122,24 @@ def _read_text(path: str) -> str:
         raise ValueError(f'bbox_file {path} is not text ({error}); it may be {FORMATS}') from error
 
 
-def _of_persons(path: str, detections: list[Detection], category: int) -> list[Detection]:
-    """Take category 0 for that of persons where a file counts from 0."""
-    if category == 0 or all(det.category_id != 0 for det in detections):
+def _with_persons(path: str, detections: list[Detection], annotated: int) -> list[Detection]:
+    """Give persons, whatever number a file has for them, ``PERSON``."""
+    categories = {det.category_id for det in detections}
+    if 0 in categories:
+        category = 0
+        if annotated != 0:
+            print_log(
+                f'{path} has detections of category 0, so it counts categories from 0; its 0 is '
+                'taken for a person',
+                'current',
+                WARNING,
+            )
+    else:
+        category = annotated if annotated in categories else PERSON
+    if category == PERSON:
         return detections
-    print_log(
-        f'{path} has detections of category 0, so it counts categories from 0; its 0 is taken '
-        'for a person',
-        'current',
-        WARNING,
-    )
     return [
-        replace(det, category_id=category if det.category_id == 0 else _NO_PERSON)
+        replace(det, category_id=PERSON if det.category_id == category else _OTHER)
         for det in detections
     ]
 
