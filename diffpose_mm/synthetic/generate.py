@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..files import atomic_write
+from ..files import atomic_write, data_files
 from ..posetrack.keypoints import PERSON_CATEGORY
 from .difficulty import difficulty_named
 from .labels import BLUR_PIXELS, BLUR_SHARE, annotate
@@ -175,7 +175,7 @@ def _claim(root: Path, header: dict) -> None:
                     f'not the {header[name]} asked for; choose another folder or delete that one'
                 )
         return
-    if root.exists() and any(root.iterdir()):
+    if root.exists() and data_files(root):
         raise ValueError(
             f'{root} is not empty and has no {MANIFEST}: it is not a synthetic data '
             'set; choose another folder'

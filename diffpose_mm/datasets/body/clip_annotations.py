@@ -247,9 +247,8 @@ def _range_of(
 
 
 def _regular(listed: Mapping[int, str]) -> bool:
-    """Whether every name follows from every other by its number."""
-    head, _, digits, extension = split_frame_name(next(iter(listed.values())))
-    return all(name == f'{head}{n:0{digits}d}{extension}' for n, name in listed.items())
+    """Whether all names have as many digits and the same extension."""
+    return len({split_frame_name(name)[2:] for name in listed.values()}) == 1
 
 
 def frame_path(path: str, number: int, listed: Mapping[int, str] | None = None) -> str:

@@ -5,7 +5,6 @@ annotated or detected. mmpose makes samples of the annotations, this module adds
 """
 
 import os.path as osp
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from logging import WARNING
 from typing import Any
@@ -16,7 +15,6 @@ from mmengine.logging import print_log
 from mmengine.utils import is_abs
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
-from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from ...clip import RandomFrameOffsets, check_frame_offsets, nearest
 from ...files import data_files
@@ -24,7 +22,7 @@ from ...images import Fault
 from ...videos import split_frame_name, videos_of
 from ..worker_generator import WorkerGenerator
 from .clip_annotations import Annotations, check_metainfo, frame_path, read_annotations
-from .detections import PERSON, read_detections
+from .detections import PERSON, detection_samples, frame_info, read_detections
 
 
 def _place(path: str) -> tuple[str, str, int]:
@@ -283,7 +281,7 @@ class ClipDataset(BaseCocoStyleDataset):
             # Only metrics use it, and it would travel from worker to worker with every sample.
             data_info.pop('raw_ann_info', None)
         data_info['track_id'] = -1 if ann.get('track_id') is None else ann['track_id']
-        data_info.update(self._frame_info(img))
+        data_info.update(frame_info(img))
         return data_info
 
     def _join_prefix(self) -> None:
@@ -315,52 +313,18 @@ class ClipDataset(BaseCocoStyleDataset):
 
     def _load_detection_results(self) -> list[dict]:
         found = self._read_ann_file()
-        images = found.images
-        detections = read_detections(self.bbox_file, images, found.category_id())
-        num_keypoints = self._metainfo['num_keypoints']
-        data_list, dropped, unlisted = [], Counter(), []
-        for id_, det in enumerate(detections):
-            img_id, xywh = det.image_id, det.bbox
-            if det.category_id != PERSON:
-                dropped['of another category than person'] += 1
-            elif img_id not in images:
-                unlisted.append(img_id)
-            elif self.labeled_only and not images[img_id].get('is_labeled', True):
-                dropped['on unlabelled frames'] += 1
-            elif min(xywh[2:]) <= 0:
-                dropped['without area'] += 1
-            else:
-                img = images[img_id]
-                data_list.append(
-                    {
-                        'img_id': img_id,
-                        'img_path': img['img_path'],
-                        'bbox': bbox_xywh2xyxy(np.array(xywh, dtype=np.float32).reshape(1, 4)),
-                        'bbox_score': np.array([det.score], dtype=np.float32),
-                        'track_id': det.track_id,
-                        'keypoints': np.zeros((1, num_keypoints, 2), dtype=np.float32),
-                        'keypoints_visible': np.ones((1, num_keypoints), dtype=np.float32),
-                        'id': id_,
-                        **self._frame_info(img),
-                    }
-                )
-        if unlisted:
-            reason = f'on frames that ann_file does not list (such as {unlisted[0]})'
-            dropped[reason] = len(unlisted)
+        detections = read_detections(self.bbox_file, found.images, found.category_id())
+        samples, dropped = detection_samples(
+            detections, found.images, self._metainfo['num_keypoints'], self.labeled_only
+        )
         self._file_summary += f', {len(detections)} detections'
         if dropped:
-            reasons = ', '.join(f'{count} {why}' for why, count in dropped.items())
+            reasons = ', '.join(f'{count} {reason}' for reason, count in dropped.items())
             self._file_summary += f', of which dropped: {reasons}'
             print_log(
                 f'{self.bbox_file}: of {len(detections)} detections dropped: {reasons}', 'current'
             )
-        return data_list
-
-    @staticmethod
-    def _frame_info(img: dict) -> dict:
-        info = {key: img[key] for key in ('frame_number', 'frame_range', 'nframes')}
-        info.update({key: img[key] for key in ('frame_id', 'vid_id') if key in img})
-        return info
+        return samples
 
     def _read_ann_file(self) -> Annotations:
         """The checked annotations; images have their ``img_id`` and ``img_path``."""

@@ -9,13 +9,15 @@ import codecs
 import math
 import os.path as osp
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from logging import WARNING
 from typing import Any
 
+import numpy as np
 from mmengine.fileio import exists, get
 from mmengine.logging import print_log
+from mmpose.structures.bbox import bbox_xywh2xyxy
 
 from ...files import data_files, read_json
 from ...posetrack.records import whole_number
@@ -110,6 +112,62 @@ def read_detections(
     return list(_parse_mot(path, text, videos[0]))
 
 
+def detection_samples(
+    detections: Sequence[Detection],
+    images: Mapping[Any, Mapping],
+    num_keypoints: int,
+    labeled_only: bool,
+) -> tuple[list[dict], dict[str, int]]:
+    """Make mmpose's samples of the detections that can be tested.
+
+    Args:
+        detections: Of all frames.
+        images: By image id.
+        num_keypoints: K of the dummy keypoints (1, K, 2).
+        labeled_only: Drop those on frames that are not labelled.
+
+    Returns:
+        The samples, and why how many detections were dropped.
+    """
+    samples, dropped, unlisted = [], Counter(), []
+    for id_, det in enumerate(detections):
+        image = images.get(det.image_id)
+        if det.category_id != PERSON:
+            dropped['of another category than person'] += 1
+        elif image is None:
+            unlisted.append(det.image_id)
+        elif labeled_only and not image.get('is_labeled', True):
+            dropped['on unlabelled frames'] += 1
+        elif min(det.bbox[2:]) <= 0:
+            dropped['without area'] += 1
+        else:
+            box = np.array(det.bbox, dtype=np.float32).reshape(1, 4)
+            samples.append(
+                {
+                    'img_id': det.image_id,
+                    'img_path': image['img_path'],
+                    'bbox': bbox_xywh2xyxy(box),
+                    'bbox_score': np.array([det.score], dtype=np.float32),
+                    'track_id': det.track_id,
+                    'keypoints': np.zeros((1, num_keypoints, 2), dtype=np.float32),
+                    'keypoints_visible': np.ones((1, num_keypoints), dtype=np.float32),
+                    'id': id_,
+                    **frame_info(image),
+                }
+            )
+    if unlisted:
+        reason = f'on frames that ann_file does not list (such as {unlisted[0]})'
+        dropped[reason] = len(unlisted)
+    return samples, dropped
+
+
+def frame_info(image: Mapping) -> dict:
+    """What a sample says of its keyframe's place in the video."""
+    info = {key: image[key] for key in ('frame_number', 'frame_range', 'nframes')}
+    info.update({key: image[key] for key in ('frame_id', 'vid_id') if key in image})
+    return info
+
+
 def _looks_like_json(path: str) -> bool:
     marks = codecs.BOM_UTF8 + codecs.BOM_UTF16 + bytes(4)
     return get(path).lstrip(marks + b' \r\n\t')[:1] in (b'[', b'{')
@@ -191,14 +249,13 @@ def _read_texts(path: str, videos: list[_Video]) -> list[Detection]:
     for video in videos:
         # One video may be the folder itself.
         names = [*video.stems, *([''] if len(videos) == 1 else [])]
-        places = [
-            osp.join(path, name + end) for end in _TEXTS for name in names if name or end[0] == '/'
-        ]
-        files = [file for file in map(osp.normpath, places) if osp.isfile(file)]
+        places = [f'{name}{end}'.strip('/') for end in _TEXTS for name in names]
+        files = [osp.join(path, place) for place in places]
+        files = [file for file in files if osp.isfile(file)]
         if not files:
             without.append(video.name)
             continue
-        if files[0].endswith(osp.normpath(_ANNOTATED)):
+        if files[0].endswith(_ANNOTATED):
             annotated.append(video.name)
         detections += _parse_mot(files[0], _read_text(files[0]), video)
     if len(without) == len(videos):
