@@ -113,10 +113,10 @@ def test_what_does_not_fit_is_told(write_posetrack, monkeypatch):
         ann_file=ANN, bbox_file='mot', data_root=str(root), test_mode=True
     )
     assert len(data) == 1
-    told = '\n'.join(said)
-    assert '2 of 3 videos have no text and so no detections, the first being 000001_test' in told
-    assert '1 entries, the first being 000009_other, are of no video' in told
-    assert '1 on frames that ann_file does not list (such as frame 4 of 000000_test)' in told
+    log = '\n'.join(said)
+    assert '2 of 3 videos have no text and so no detections, the first being 000001_test' in log
+    assert '1 entries, the first being 000009_other, are of no video' in log
+    assert '1 on frames that ann_file does not list (such as frame 4 of 000000_test)' in log
 
 
 def test_unknown_ids_are_in_the_summary(write_posetrack):

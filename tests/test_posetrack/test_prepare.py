@@ -274,9 +274,9 @@ def test_a_broken_file_keeps_its_split_from_being_written(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 1
-    told = capsys.readouterr().out
-    assert 'broken file: 1' in told and f'val/{files[-1].name}' in told
-    assert 'posetrack18_train.json;' in told and 'posetrack18_val.json' not in told
+    printed = capsys.readouterr().out
+    assert 'broken file: 1' in printed and f'val/{files[-1].name}' in printed
+    assert 'posetrack18_train.json;' in printed and 'posetrack18_val.json' not in printed
     assert (out / 'annotations/posetrack18_val.json').read_bytes() == before
 
     with pytest.raises(SystemExit):
@@ -330,8 +330,8 @@ def test_links_go_where_the_images_are_and_replace_nothing(tmp_path):
     report = prepare(18, src, out, splits=['val'])
     assert report.needs_attention and report.found['images not found']
     assert not report.found['keyframe missing or unreadable']
-    for given in (moved, moved / 'images'):
-        assert not prepare(18, src, out, images=given, splits=['val']).needs_attention
+    for folder in (moved, moved / 'images'):
+        assert not prepare(18, src, out, images=folder, splits=['val']).needs_attention
     link = out / 'images/val/000000_mpii_test'
     assert link.resolve() == (moved / 'images/val/000000_mpii_test').resolve()
     link.unlink()

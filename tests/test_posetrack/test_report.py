@@ -64,8 +64,8 @@ def test_each_fault_is_found_named_and_survivable(kind, tmp_path):
     assert all('000000' in place for place in report.found[kind])
     assert report.needs_attention == FINDINGS[kind][0]
     assert kind in report.text() and report.found[kind][0] in report.text()
-    told = json.loads((tmp_path / 'out/prepare_report.json').read_text())
-    assert told['findings'][kind]['places'] == report.found[kind]
+    written = json.loads((tmp_path / 'out/prepare_report.json').read_text())
+    assert written['findings'][kind]['places'] == report.found[kind]
 
     path = tmp_path / 'out/annotations/posetrack18_val.json'
     dataset = PoseTrack18ClipDataset(ann_file=str(path), data_root=str(tmp_path / 'out'))

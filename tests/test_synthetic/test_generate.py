@@ -81,9 +81,9 @@ def test_layout_and_records_are_posetracks(small):
         assert (image['nframes'], image['vid_id'], image['is_labeled']) == (3, '000001', True)
         assert image['id'] == image['frame_id'] == 10000010000 + number
         assert cv2.imread(str(root / image['file_name'])).shape == (120, 160, 3)
-    known = {image['id'] for image in merged['images']}
+    image_ids = {image['id'] for image in merged['images']}
     for person in merged['annotations']:
-        assert person['image_id'] in known and person['category_id'] == 1
+        assert person['image_id'] in image_ids and person['category_id'] == 1
         points = np.array(person['keypoints']).reshape(17, 3)
         assert not points[3:5].any(), 'ears are never annotated'
         assert not points[points[:, 2] == 0].any()
