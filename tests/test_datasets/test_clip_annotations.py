@@ -204,6 +204,23 @@ def test_frames_from_one_keep_their_numbers_where_all_are_listed(write_posetrack
     assert numbers(infos[0]) == [1, 1, 1, 2, 3]
 
 
+@pytest.mark.parametrize('on_disk', [4, 3])
+def test_frames_from_one_keep_their_numbers_where_all_are_on_disk(write_posetrack, on_disk):
+    """Broken if a frame 0 is asked for of a video with few labelled frames but all on disk; of one
+    that is not complete nobody can tell where it begins."""
+    root = write_posetrack(num_videos=1, nframes=4, first=1, persons=1)
+
+    def change(content):
+        content['images'] = content['images'][1:2]
+        content['annotations'] = content['annotations'][1:2]
+
+    rewrite(root, change)
+    if on_disk == 3:
+        (root / 'images/val/000000_test/000003.jpg').unlink()
+    (info,) = infos_of(root)
+    assert info['frame_range'] == ((1, 4) if on_disk == 4 else (0, 3))
+
+
 def test_numbers_without_leading_zeros_have_their_neighbours(write_posetrack):
     """Broken if frame10.jpg looks for frame09.jpg."""
     root = write_posetrack(num_videos=1, nframes=12, persons=1)

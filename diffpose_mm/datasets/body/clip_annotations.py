@@ -92,9 +92,9 @@ def read_annotations(
     """Read and check the annotations of a data set of videos.
 
     The range of a video's frame numbers is the ``frame_range`` of its images; else, where all its
-    ``nframes`` frames are listed, from the lowest to the highest number listed; else the
-    ``nframes`` numbers from ``first_frame`` on, widened to the numbers listed. Without ``nframes``
-    it is that of the frames on disk, or of those listed.
+    ``nframes`` frames are listed or on disk, from the lowest to the highest of their numbers; else
+    the ``nframes`` numbers from ``first_frame`` on, widened to the numbers listed. Without
+    ``nframes`` it is that of the frames on disk, or of those listed.
 
     Args:
         ann_file: A COCO-style file of all videos, or a folder with one for each.
@@ -184,10 +184,7 @@ def _set_frame_ranges(
     outside = []
     for video, images in videos.items():
         listed = {img['frame_number']: img['file_name'] for img in images}
-        if all('nframes' in img or 'frame_range' in img for img in images):
-            ranges = [_annotated_range(img, listed, first_frame) for img in images]
-        else:
-            ranges = [_range_of(ann_file, video, images[0], listed, frames_on_disk)]
+        ranges = _ranges_of(ann_file, video, images, listed, first_frame, frames_on_disk)
         if not all(low <= number <= high for number in listed for low, high in ranges):
             outside.append(video)
         first = min(min(low for low, _ in ranges), min(listed))
@@ -209,25 +206,23 @@ def _set_frame_ranges(
         )
 
 
-def _annotated_range(img: dict, listed: Mapping[int, str], first_frame: int) -> tuple[int, int]:
-    """The range that an image's own fields give."""
-    if 'frame_range' in img:
-        return tuple(img['frame_range'])
-    if img['nframes'] <= len(listed):
-        return min(listed), max(listed)
-    return first_frame, first_frame + img['nframes'] - 1
-
-
-def _range_of(
+def _ranges_of(
     ann_file: str,
     video: str,
-    image: dict,
+    images: Sequence[Mapping],
     listed: Mapping[int, str],
+    first_frame: int,
     frames_on_disk: Callable[[str], Iterable[str]] | None,
-) -> tuple[int, int]:
-    """The range of a video whose images do not give its length."""
+) -> set[tuple[int, int]]:
+    """First and last frame number of a video, as each of its images has them."""
+    stated = {tuple(img['frame_range']) for img in images if 'frame_range' in img}
+    if stated:
+        return stated
+    lengths = {img['nframes'] for img in images if 'nframes' in img}
+    if lengths and max(lengths) <= len(listed):
+        return {(min(listed), max(listed))}
     numbers = set(listed)
-    folder, name = osp.split(image['file_name'])
+    folder, name = osp.split(images[0]['file_name'])
     for other in frames_on_disk(folder) if frames_on_disk else ():
         try:
             head, number, _, extension = split_frame_name(osp.join(folder, other))
@@ -236,6 +231,10 @@ def _range_of(
         if head == video and extension.lower() == osp.splitext(name)[1].lower():
             numbers.add(number)
     first, last = min(numbers), max(numbers)
+    if lengths == {len(numbers)}:
+        return {(first, last)}
+    if lengths:
+        return {(first_frame, first_frame + length - 1) for length in lengths}
     if len(numbers) < _MIN_DENSITY * (last - first + 1):
         raise ValueError(
             f'ann_file {ann_file}: only {len(numbers)} frames of the numbers {first} to {last} of '
@@ -243,7 +242,7 @@ def _range_of(
             'video, and neighbours are found by number; number the frames one by one, or give '
             'the images "nframes", the length of their video'
         )
-    return first, last
+    return {(first, last)}
 
 
 def _regular(listed: Mapping[int, str]) -> bool:
