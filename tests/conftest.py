@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from property_cases import CASES, load_profile
 
-from diffpose_mm.posetrack.keypoints import PERSON_CATEGORY
-
 load_profile()
 
 
@@ -37,6 +35,8 @@ def pytest_terminal_summary(terminalreporter):
 
 def write_tiny_posetrack(root, videos=2, frames=3, size=(160, 120), seed=0):
     """Write noise with made-up persons in the layout of PoseTrack18, detections included."""
+    from diffpose_mm.posetrack.keypoints import PERSON_CATEGORY
+
     rng = np.random.default_rng(seed)
     width, height = size
     (root / 'annotations').mkdir(parents=True)
