@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..files import atomic_write, data_files, is_data
-from ..images import decode_image
+from ..files import atomic_write, data_files
+from .folders import FrameFolders
 from .keypoints import PERSON_CATEGORY
 from .official_files import BrokenFileError, Video, read_video
 from .report import Report
@@ -107,7 +107,7 @@ def prepare(
 
     for split, paths in files.items():
         report.count(split, videos=0, broken_files=0)
-        folders = _Folders(root)
+        folders = FrameFolders(root)
         videos = []
         for number, path in enumerate(paths):
             if progress:
@@ -153,52 +153,8 @@ def _image_root(src: Path, files: dict[str, list[Path]], images: str | Path | No
     return next((path.resolve() for path in candidates if (path / 'images').is_dir()), None)
 
 
-class _Folders:
-    """What lies in the folders of frames: asked for once, kept."""
-
-    def __init__(self, root: Path | None) -> None:
-        self.root = root
-        self._frames: dict[str, dict[str, int]] = {}
-        self._sizes: dict[str, tuple[int, int] | None] = {}
-        self.original: dict[str, str] = {}
-
-    def frames(self, folder: str) -> dict[str, int]:
-        """Name -> bytes of the pictures in a folder of the download, sorted by name."""
-        if folder not in self._frames:
-            found = {}
-            if self.root is not None and (self.root / folder).is_dir():
-                with os.scandir(self.root / folder) as entries:
-                    found = {
-                        e.name: e.stat().st_size
-                        for e in entries
-                        if is_data(e.name)
-                        and e.is_file()  # no link to a file that is gone
-                        and e.name.lower().endswith(('.jpg', '.jpeg', '.png'))
-                    }
-            self._frames[folder] = dict(sorted(found.items()))
-        return self._frames[folder]
-
-    def size(self, folder: str) -> tuple[int, int] | None:
-        """Width and height of the folder's first readable picture, as training reads it.
-
-        A picture with an EXIF orientation is turned when it is read.
-        """
-        if folder not in self._sizes:
-            paths = (str(self.root / folder / name) for name in self.frames(folder))
-            images = (decode_image(path) for path in paths)
-            shape = next((i.shape for i in images if not isinstance(i, tuple)), None)
-            self._sizes[folder] = shape and (shape[1], shape[0])
-        return self._sizes[folder]
-
-    def problem(self, image: dict) -> str | None:
-        """Why a frame cannot be read, as far as its size on disk tells."""
-        folder, name = os.path.split(self.original.get(image['file_name'], image['file_name']))
-        length = self.frames(folder).get(name)
-        return 'is missing' if length is None else None if length else 'is empty'
-
-
 def _place_frames(
-    video: Video, year: int, folders: _Folders, out: Path | None, report: Report
+    video: Video, year: int, folders: FrameFolders, out: Path | None, report: Report
 ) -> None:
     """Give PoseTrack17 its frame range and numbered names; link the folders into ``out``."""
     for folder, images in _by_folder(video).items():
@@ -276,7 +232,7 @@ def _link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-def _check_video(video: Video, split: str, folders: _Folders, report: Report) -> None:
+def _check_video(video: Video, split: str, folders: FrameFolders, report: Report) -> None:
     """Add sizes to the frames and everything that is wrong with them and the persons."""
     persons: dict[int, list[dict]] = {image['id']: [] for image in video.images}
     for person in video.annotations:
@@ -310,7 +266,7 @@ def _check_video(video: Video, split: str, folders: _Folders, report: Report) ->
     )
 
 
-def _check_range(video: Video, folders: _Folders, report: Report) -> None:
+def _check_range(video: Video, folders: FrameFolders, report: Report) -> None:
     """Lengths of the video and jumps of the numbers, folder by folder."""
     for folder, images in _by_folder(video).items():
         annotated = {image['nframes'] for image in images}
@@ -330,7 +286,7 @@ def _check_range(video: Video, folders: _Folders, report: Report) -> None:
 
 
 def _check_image(
-    image: dict, has_persons: bool, place: str, folders: _Folders, report: Report
+    image: dict, has_persons: bool, place: str, folders: FrameFolders, report: Report
 ) -> None:
     if folders.root is None:
         return
