@@ -1,11 +1,14 @@
 """Files: written whole or not at all, errors that name them, and which of a folder's are data."""
 
+import json
 import os
 import os.path as osp
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from mmengine import fileio
 
 PART = '.part'
 _FOREIGN = {'thumbs.db', 'desktop.ini', '__macosx'}
@@ -101,3 +104,18 @@ def data_files(folder: str | os.PathLike, suffixes: Iterable[str] = ()) -> list[
         for name in os.listdir(folder)
         if is_data(name) and (not endings or name.lower().endswith(endings))
     )
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file in UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
+
+    Raises:
+        FileNotFoundError: It does not exist.
+        ValueError: It is not JSON; the message says where, and leaves naming the file to the
+            caller.
+    """
+    data = fileio.get(os.fspath(path))
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError('it is nested too deeply') from error

@@ -4,6 +4,7 @@ import os
 import re
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 from mmengine import fileio
@@ -104,19 +105,49 @@ def to_bgr(image: Any, where: str) -> np.ndarray:
     return np.ascontiguousarray(image.astype(np.uint8))
 
 
+def decode_image(
+    path: str, imdecode_backend: str = 'cv2', backend_args: dict | None = None
+) -> np.ndarray | Fault:
+    """Read an image as (H, W, 3) uint8, BGR, turned as its EXIF orientation says; or say why not.
+
+    Args:
+        path: The file.
+        imdecode_backend: Backend of ``mmcv.imfrombytes``.
+        backend_args: Arguments of mmengine's file backend.
+    """
+    try:
+        data = fileio.get(path, backend_args=backend_args)
+    except FileNotFoundError:
+        return 'missing', path, 'does not exist'
+    except OSError as error:
+        return 'unreadable', path, f'cannot be read ({error})'
+    if not data:
+        return 'empty', path, 'is empty'
+    reason = damage_of(data)
+    if reason is None:
+        try:
+            image = mmcv.imfrombytes(data, flag='color', backend=imdecode_backend)
+        except (cv2.error, OSError, ValueError):
+            # cv2 raises at sizes beyond its limit, Pillow at whatever it cannot read.
+            image = None
+        if image is not None:
+            return image
+        reason = 'is not an image that can be decoded'
+    return 'broken', path, reason
+
+
 def read_image(path: str) -> np.ndarray:
-    """Read an image as BGR uint8.
+    """Read an image as (H, W, 3) uint8, BGR, turned as its EXIF orientation says.
 
     Raises:
         FileNotFoundError: There is no such file.
+        OSError: It cannot be read.
         ValueError: It is cut short, or not an image that can be decoded.
     """
-    try:
-        data = fileio.get(path)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'image {path} does not exist (in {os.getcwd()})') from error
-    reason = damage_of(data)
-    image = None if reason else mmcv.imfrombytes(data, flag='color')
-    if image is None:
-        raise ValueError(f'{path} {reason or "is not an image that can be decoded"}')
-    return image
+    image = decode_image(path)
+    if not isinstance(image, tuple):
+        return image
+    kind, _, reason = image
+    if kind == 'missing':
+        raise FileNotFoundError(f'image {path} does not exist (in {os.getcwd()})')
+    raise (OSError if kind == 'unreadable' else ValueError)(f'{path} {reason}')

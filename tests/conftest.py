@@ -33,18 +33,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f'{sum(numbers)} cases of {len(numbers)} properties were run')
 
 
-KEYPOINTS = (
-    'nose head_bottom head_top left_ear right_ear left_shoulder right_shoulder left_elbow '
-    'right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle '
-    'right_ankle'
-).split()
-
-
 def write_tiny_posetrack(root, videos=2, frames=3, size=(160, 120), seed=0):
     """Write noise with made-up persons in the layout of PoseTrack18, detections included."""
+    from diffpose_mm.posetrack.keypoints import PERSON_CATEGORY
+
     rng = np.random.default_rng(seed)
     width, height = size
-    category = dict(id=1, name='person', supercategory='person', keypoints=KEYPOINTS, skeleton=[])
     (root / 'annotations').mkdir(parents=True)
     for number, split in enumerate(('train', 'val')):
         images, annotations, detections = [], [], []
@@ -92,7 +86,7 @@ def write_tiny_posetrack(root, videos=2, frames=3, size=(160, 120), seed=0):
                         )
                     )
                     detections.append(dict(image_id=image_id, category_id=1, bbox=box, score=0.9))
-        content = dict(images=images, annotations=annotations, categories=[category])
+        content = dict(images=images, annotations=annotations, categories=[PERSON_CATEGORY])
         for year in (17, 18, 21):
             name = root / f'annotations/posetrack{year}_{split}'
             name.with_suffix('.json').write_text(json.dumps(content))

@@ -1,10 +1,7 @@
-"""Data: PoseTrack clips, their transforms, and the order in which they are visited.
-
-The synthetic people live in ``diffpose_mm.datasets.synthetic``, which is imported only where it is
-used.
-"""
+"""Data: clips of videos, their transforms, and the order in which they are visited."""
 
 from .body import (
+    ClipDataset,
     JHMDBClipDataset,
     PoseTrack17ClipDataset,
     PoseTrack18ClipDataset,
@@ -24,6 +21,7 @@ __all__ = [
     'CLIP_META_KEYS',
     'ClipBlockSampler',
     'ClipCoarseDropout',
+    'ClipDataset',
     'ClipPhotometricDistortion',
     'ClipRandomFlip',
     'JHMDBClipDataset',

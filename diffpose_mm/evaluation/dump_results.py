@@ -9,7 +9,7 @@ class DumpSortedResults(DumpResults):
     """mmengine's ``DumpResults``, by image and person.
 
     mmengine puts the parts of several processes together by turns, which is not the order of the
-    data set where each has a stretch of it, as :class:`ClipBlockSampler` deals them.
+    data set where each has a contiguous shard of it, as :class:`ClipBlockSampler` gives them.
     """
 
     def compute_metrics(self, results: list) -> dict:

@@ -13,59 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from .posetrack_protocol import JOINTS, PredictedPoses, TruePoses, head_size
-from .posetrack_records import check_records
+from diffpose_mm.files import data_files, read_json
+from diffpose_mm.posetrack.keypoints import JOINTS, KEYPOINTS, PERSON_CATEGORY
+from diffpose_mm.posetrack.records import check_records, repair_records
+from diffpose_mm.videos import forward_slashes, video_names, videos_of
 
-KEYPOINTS = (
-    'nose',
-    'head_bottom',
-    'head_top',
-    'left_ear',
-    'right_ear',
-    'left_shoulder',
-    'right_shoulder',
-    'left_elbow',
-    'right_elbow',
-    'left_wrist',
-    'right_wrist',
-    'left_hip',
-    'right_hip',
-    'left_knee',
-    'right_knee',
-    'left_ankle',
-    'right_ankle',
-)
-"""The 17 keypoints of a PoseTrack18 file in its order; the ears are never annotated."""
+from .posetrack_protocol import PredictedPoses, TruePoses, head_size
 
-_SKELETON = (
-    (16, 14),
-    (14, 12),
-    (17, 15),
-    (15, 13),
-    (12, 13),
-    (6, 12),
-    (7, 13),
-    (6, 7),
-    (6, 8),
-    (7, 9),
-    (8, 10),
-    (9, 11),
-    (2, 3),
-    (1, 2),
-    (1, 3),
-    (2, 4),
-    (3, 5),
-    (4, 6),
-    (5, 7),
-)
-PERSON_CATEGORY = dict(
-    supercategory='person',
-    id=1,
-    name='person',
-    keypoints=list(KEYPOINTS),
-    skeleton=[list(bone) for bone in _SKELETON],
-)
-"""The one entry of ``categories``."""
 _FLAGS = ('occluded', 'blurred')
 _IMAGE_FIELDS = ('id', 'file_name', 'vid_id', 'frame_id', 'nframes', 'is_labeled')
 # What the official evaluation assumes of a joint that comes without a score.
@@ -112,7 +66,7 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
             f'{path}: no such annotation file or folder; give the COCO-style json '
             'file of PoseTrack18 or the official folder with one json a video'
         )
-    files = sorted(path.glob('*.json')) if path.is_dir() else [path]
+    files = [path / name for name in data_files(path, ('.json',))] if path.is_dir() else [path]
     if not files:
         raise ValueError(f'{path}: the annotation folder holds no json file')
 
@@ -123,8 +77,8 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         if path.is_dir():
             videos[file.stem] = content['images']
         else:
-            for image in content['images']:
-                videos.setdefault(_video_name(image, file), []).append(image)
+            for name, image in zip(_names_of_videos(content['images'], file), content['images']):
+                videos.setdefault(name, []).append(image)
         annotations += content.get('annotations', [])
         names_of += [tuple(content['keypoint_names'])] * len(content.get('annotations', []))
     videos = {name: videos[name] for name in sorted(videos)}
@@ -334,7 +288,7 @@ def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, 
 def _read(file: Path, annotations_required: bool) -> dict:
     """Load one file and check its fields; adds ``keypoint_names``."""
     try:
-        content = json.loads(file.read_text())
+        content = read_json(file)
     except ValueError as error:
         raise ValueError(f'{file}: not a json file ({error})') from error
     hint = _HINT
@@ -360,6 +314,7 @@ def _read(file: Path, annotations_required: bool) -> dict:
         raise ValueError(f"{file}: lacks 'keypoints' in 'categories'; {hint}")
     content['keypoint_names'] = names
     _columns(names, f'{file}: {hint}; categories[0].keypoints')
+    repair_records(content)
     check_records(str(file), content, len(names), ('image_id', 'keypoints'))
     for annotation in content.get('annotations', []):
         if not annotation['keypoints']:
@@ -370,17 +325,22 @@ def _read(file: Path, annotations_required: bool) -> dict:
     return content
 
 
-def _video_name(image: dict, file: Path) -> str:
-    """Name of the image's video: the folder it lies in, which also names the official file, unless
-    the image tells that name, as in a converted PoseTrack17."""
-    name = image.get('video') or Path(image['file_name']).parent.name
-    name = name or str(image.get('vid_id', ''))
-    if not name:
-        raise ValueError(
-            f'{file}: image {image["id"]} lies in no video folder (file_name '
-            f"{image['file_name']!r}) and has no 'vid_id'"
-        )
-    return name
+def _names_of_videos(images: Sequence[dict], file: Path) -> list[str]:
+    """The name of each image's video: the ``video`` that the image gives, as in a converted
+    PoseTrack17; else that of its folder, with as many of the folders above as tell videos apart."""
+    folders = videos_of(image['file_name'] for image in images)
+    names = video_names(folders)
+    found = []
+    for image, folder in zip(images, folders):
+        name = image.get('video') or names[folder] or str(image.get('vid_id', ''))
+        if not name:
+            raise ValueError(
+                f'{file}: image {image["id"]} lies in no video folder (file_name '
+                f"{image['file_name']!r}) and has no 'vid_id'"
+            )
+        # It names a file of the submission.
+        found.append(forward_slashes(name).replace('/', '__'))
+    return found
 
 
 def _columns(names: Sequence[str], what: str) -> list[int]:

@@ -34,24 +34,7 @@ from fractions import Fraction
 
 import numpy as np
 
-JOINTS = (
-    'right_ankle',
-    'right_knee',
-    'right_hip',
-    'left_hip',
-    'left_knee',
-    'left_ankle',
-    'right_wrist',
-    'right_elbow',
-    'right_shoulder',
-    'left_shoulder',
-    'left_elbow',
-    'left_wrist',
-    'head_bottom',
-    'nose',
-    'head_top',
-)
-"""The 15 evaluated joints in the protocol's order."""
+from diffpose_mm.posetrack.keypoints import JOINTS
 
 GROUPS = {
     'Head': ('head_top', 'head_bottom', 'nose'),

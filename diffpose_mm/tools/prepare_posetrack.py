@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from diffpose_mm.datasets.prepare import prepare
 from diffpose_mm.engine.launch import one_line_errors
+from diffpose_mm.posetrack import prepare
 
 EXAMPLES = """
 examples:

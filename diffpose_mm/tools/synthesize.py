@@ -4,7 +4,7 @@ import argparse
 import os
 import time
 
-from diffpose_mm.datasets.synthetic import DIFFICULTIES, synthesize
+from diffpose_mm.synthetic import DIFFICULTIES, synthesize
 
 # (train videos, val videos, frames a video)
 PRESETS = {'smoke': (3, 1, 8), 'demo': (700, 12, 24), 'full': (4000, 166, 24)}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 
-from diffpose_mm.datasets.synthetic.generate import generate_video
+from diffpose_mm.synthetic.generate import generate_video
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENE = 48  # frames of the clip

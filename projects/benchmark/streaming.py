@@ -35,14 +35,18 @@ from diffpose_mm.apis import ClipPoser, FrameWindows, StreamingPoser, iterate_wi
 from diffpose_mm.apis.people import Person
 from diffpose_mm.apis.poser import Job
 from diffpose_mm.apis.windows import clip_offsets
-from diffpose_mm.datasets.synthetic.body import Body
-from diffpose_mm.datasets.synthetic.labels import annotate
-from diffpose_mm.datasets.synthetic.motion import Motion
-from diffpose_mm.datasets.synthetic.render import render
-from diffpose_mm.datasets.synthetic.scene import FPS as SCENE_FPS
-from diffpose_mm.datasets.synthetic.scene import Difficulty, Scene
-from diffpose_mm.datasets.synthetic.scene import Person as Walker
 from diffpose_mm.engine.launch import set_data_root
+from diffpose_mm.synthetic.anatomy import Body
+from diffpose_mm.synthetic.casting import Person as Walker
+from diffpose_mm.synthetic.casting import time_grid
+from diffpose_mm.synthetic.difficulty import Difficulty
+from diffpose_mm.synthetic.labels import annotate
+from diffpose_mm.synthetic.lens import FPS as SCENE_FPS
+from diffpose_mm.synthetic.lens import Lens
+from diffpose_mm.synthetic.motion import Motion
+from diffpose_mm.synthetic.render import render
+from diffpose_mm.synthetic.scene import Scene
+from diffpose_mm.synthetic.wardrobe import dress
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/diffpose_posetrack18.py'
@@ -59,43 +63,38 @@ class _OvalWalk(Motion):
         return np.interp(t, self.moments, self.headings)
 
 
-class WalkScene(Scene):
-    """One person who walks round an oval before a hand-held camera that follows loosely.
-
-    The person is seen from the side, from the front and from behind, nearer and farther.
-    """
-
-    def _people(self, rng: np.random.Generator) -> None:
-        body = Body(rng)
-        depth = self.focal * body.height / (125 * self.unit)
-        body.dress(rng, self.focal * body.height / depth)
-        motion = _OvalWalk(rng, self.duration, ('walk',), 0.0)
-        motion.arm = None
-        angle = np.linspace(0, 60 * np.pi, 60001)
-        oval = np.stack([0.42 * depth * np.sin(angle), depth - 0.25 * depth * np.cos(angle)], -1)
-        step = np.diff(oval, axis=0)
-        way = np.concatenate([[0], np.cumsum(np.hypot(*step.T))])
-        grid = self.grid
-        speed = motion.speeds[0] * body.height / 1.7
-        path = np.stack([np.interp(speed * (grid - grid[0]), way, oval[:, i]) for i in (0, 1)], -1)
-        heading = np.unwrap(np.arctan2(step[:, 0], -step[:, 1]))
-        motion.moments = grid
-        motion.headings = np.interp(speed * (grid - grid[0]), way[1:], heading)
-        self.people = [Walker(body, motion, grid, path)]
-
-    def _light(self, rng: np.random.Generator) -> None:
-        super()._light(rng)
-        # The generator's 15 frames a second to those of a usual camera.
-        self.times = self.times * SCENE_FPS / FPS
-        self.exposure = self.exposure * SCENE_FPS / FPS
+def _oval_walker(
+    rng: np.random.Generator, lens: Lens, duration: float, difficulty: Difficulty
+) -> list[Walker]:
+    """One person who walks round an oval: seen from all sides, nearer and farther."""
+    body = Body(rng)
+    depth = lens.focal * body.height / (125 * lens.unit)
+    mesh = dress(body, rng, lens.focal * body.height / depth)
+    motion = _OvalWalk(rng, duration, ('walk',), 0.0)
+    motion.arm = None
+    angle = np.linspace(0, 60 * np.pi, 60001)
+    oval = np.stack([0.42 * depth * np.sin(angle), depth - 0.25 * depth * np.cos(angle)], -1)
+    step = np.diff(oval, axis=0)
+    way = np.concatenate([[0], np.cumsum(np.hypot(*step.T))])
+    grid = time_grid(duration)
+    speed = motion.speeds[0] * body.height / 1.7
+    path = np.stack([np.interp(speed * (grid - grid[0]), way, oval[:, i]) for i in (0, 1)], -1)
+    heading = np.unwrap(np.arctan2(step[:, 0], -step[:, 1]))
+    motion.moments = grid
+    motion.headings = np.interp(speed * (grid - grid[0]), way[1:], heading)
+    return [Walker(body, mesh, motion, grid, path)]
 
 
-def walk_scene(frames: int, size: tuple[int, int] = (640, 480), seed: int = 6) -> WalkScene:
-    """The scene of the cost benchmark."""
+def walk_scene(frames: int, size: tuple[int, int] = (640, 480), seed: int = 6) -> Scene:
+    """The scene of the cost benchmark: a walk before a hand-held camera that follows loosely."""
     calm = Difficulty(
         occluders=0, static_occluders=0, shake=0.008, pan=0.05, defocus=0, gain=0.1, noise=3.0
     )
-    return WalkScene(np.random.default_rng(seed), size, frames, calm)
+    scene = Scene.draw(np.random.default_rng(seed), size, frames, calm, cast=_oval_walker)
+    # The generator's 15 frames a second to those of a usual camera.
+    scene.light.times = scene.light.times * SCENE_FPS / FPS
+    scene.light.exposure = scene.light.exposure * SCENE_FPS / FPS
+    return scene
 
 
 def walking_person(

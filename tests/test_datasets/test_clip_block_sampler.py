@@ -36,7 +36,7 @@ def test_without_shuffling_samples_come_by_video_and_frame(data):
 
 def test_all_persons_of_a_block_of_keyframes_come_together(data):
     keys = data.clip_keys()
-    order = list(ClipBlockSampler(data, seed=0, block_frames=4, mix_blocks=1))
+    order = list(ClipBlockSampler(data, seed=0, block_frames=4, shuffle_window=1))
     runs = [[keys[order[0]]]]
     for i in order[1:]:
         near = keys[i][0] == runs[-1][-1][0] and abs(keys[i][1] - runs[-1][-1][1]) < 4
@@ -50,7 +50,7 @@ def test_all_persons_of_a_block_of_keyframes_come_together(data):
 def test_blocks_begin_elsewhere_in_every_epoch(data):
     """With fixed boundaries the same samples would always share a batch."""
     keys = data.clip_keys()
-    sampler = ClipBlockSampler(data, seed=0, block_frames=5, mix_blocks=1)
+    sampler = ClipBlockSampler(data, seed=0, block_frames=5, shuffle_window=1)
     sizes = set()
     for epoch in range(6):
         sampler.set_epoch(epoch)
@@ -68,14 +68,13 @@ def test_blocks_save_decoding_where_the_cache_is_small(data):
     decodes = {}
     orders = dict(
         shuffled=np.random.default_rng(0).permutation(len(data)).tolist(),
-        blocks=list(ClipBlockSampler(data, seed=0, mix_blocks=1)),
+        blocks=list(ClipBlockSampler(data, seed=0, shuffle_window=1)),
         sequential=list(ClipBlockSampler(data, shuffle=False)),
     )
     for name, order in orders.items():
         load = LoadClip(cache_mb=8 * 64 * 48 * 3 / 2**20)
-        for i in order:
-            load(data.get_data_info(i))
-        decodes[name] = load.stats()['decodes_per_sample']
+        clips = [load(data.get_data_info(i)) for i in order]
+        decodes[name] = sum(clip['clip_decodes'] for clip in clips) / len(clips)
     assert decodes['sequential'] == pytest.approx(1 / 3)
     assert decodes['blocks'] < 0.9 < 3 < decodes['shuffled']
 
@@ -89,7 +88,8 @@ def test_mixed_blocks_bring_more_videos_into_a_batch(data):
     """A batch of one scene is a poor estimate of the gradient and of batch statistics."""
     keys = data.clip_keys()
     alone, mixed = (
-        list(ClipBlockSampler(data, seed=0, mix_blocks=mix_blocks)) for mix_blocks in (1, 8)
+        list(ClipBlockSampler(data, seed=0, shuffle_window=shuffle_window))
+        for shuffle_window in (1, 8)
     )
     assert sorted(mixed) == list(range(len(data)))
     assert videos_a_batch(keys, mixed) > 1.3 * videos_a_batch(keys, alone)
@@ -102,11 +102,12 @@ def test_a_worker_gets_batches_that_share_frames(data, shuffle):
 
     def decodes(order):
         caches = [LoadClip(cache_mb=32 * 64 * 48 * 3 / 2**20) for _ in range(3)]
-        for place, i in enumerate(order):
-            caches[place // 4 % 3](data.get_data_info(i))
-        return sum(load.stats()['decodes'] for load in caches) / len(order)
+        return sum(
+            caches[place // 4 % 3](data.get_data_info(i))['clip_decodes']
+            for place, i in enumerate(order)
+        )
 
-    kwargs = dict(shuffle=shuffle, mix_blocks=4, seed=0)
+    kwargs = dict(shuffle=shuffle, shuffle_window=4, seed=0)
     plain = list(ClipBlockSampler(data, **kwargs))
     dealt = list(ClipBlockSampler(data, batch_size=4, num_workers=3, **kwargs))
     assert sorted(dealt) == list(range(len(keys)))
@@ -138,7 +139,7 @@ def test_concatenated_clip_datasets_keep_their_videos_apart(data, write_posetrac
 def test_datasets_without_clips_and_empty_blocks_are_refused(data):
     with pytest.raises(TypeError, match='TensorDataset.*use DefaultSampler'):
         ClipBlockSampler(TensorDataset())
-    for name in ('block_frames', 'mix_blocks'):
+    for name in ('block_frames', 'shuffle_window'):
         with pytest.raises(ValueError, match=f'{name}=0'):
             ClipBlockSampler(data, **{name: 0})
 

@@ -1,14 +1,15 @@
 """Files of detections: every format gives the same boxes, and what is wrong is named."""
 
 import json
+from functools import partial
 
 import pytest
 
 from diffpose_mm.datasets.body import (
     PoseTrack17ClipDataset,
     PoseTrack18ClipDataset,
+    clip_dataset,
     detections,
-    posetrack_clip_dataset,
 )
 from diffpose_mm.datasets.body.detections import Detection, read_detections
 
@@ -102,7 +103,7 @@ def test_box_source_of_annotated_boxes(write_posetrack):
 def test_what_does_not_fit_is_told(write_posetrack, monkeypatch):
     """Videos without a text, texts without a video, frames beyond a video: counted, with names."""
     said = []
-    for module in (detections, posetrack_clip_dataset):
+    for module in (detections, clip_dataset):
         monkeypatch.setattr(module, 'print_log', lambda message, *_: said.append(message))
     root = write_posetrack(num_videos=3, nframes=3)
     (root / 'mot').mkdir()
@@ -112,10 +113,10 @@ def test_what_does_not_fit_is_told(write_posetrack, monkeypatch):
         ann_file=ANN, bbox_file='mot', data_root=str(root), test_mode=True
     )
     assert len(data) == 1
-    told = '\n'.join(said)
-    assert '2 of 3 videos have no text and so no detections, the first being 000001_test' in told
-    assert '1 entries, the first being 000009_other, are of no video' in told
-    assert '1 on frames that ann_file does not list (such as frame 4 of 000000_test)' in told
+    log = '\n'.join(said)
+    assert '2 of 3 videos have no text and so no detections, the first being 000001_test' in log
+    assert '1 entries, the first being 000009_other, are of no video' in log
+    assert '1 on frames that ann_file does not list (such as frame 4 of 000000_test)' in log
 
 
 def test_unknown_ids_are_in_the_summary(write_posetrack):
@@ -192,3 +193,125 @@ def test_files_that_do_not_fit_the_videos(write_posetrack, tmp_path):
         read_detections(str(root / FOLDER), images)
     with pytest.raises(FileNotFoundError, match='nowhere does not exist; it may be a JSON list'):
         read_detections(str(tmp_path / 'nowhere'), images)
+
+
+def in_mot_layout(root, name=lambda video: f'SEQ{video}/img1'):
+    """Rename the frames of a data set as the MOT challenge has them: SEQ/img1/000001.jpg."""
+    content = json.loads((root / ANN).read_text())
+    for image in content['images']:
+        old = root / image['file_name']
+        video, number = int(old.parent.name[:6]), int(old.stem)
+        image['file_name'] = f'train/{name(video)}/{number + 1:06d}.jpg'
+        (root / image['file_name']).parent.mkdir(parents=True, exist_ok=True)
+        old.rename(root / image['file_name'])
+    (root / ANN).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize('place', ['mot/{}.txt', 'train/{}/det/det.txt', 'train/{}/gt/gt.txt'])
+def test_boxes_in_the_layout_of_the_mot_challenge_are_on_their_own_frames(
+    write_posetrack, place, monkeypatch
+):
+    """Broken if SEQ1/img1 and SEQ2/img1 are one video: boxes would be on the other's frames."""
+    root = write_posetrack(num_videos=3, nframes=4, persons=1)
+    in_mot_layout(root)
+    for video in range(3):
+        file = root / place.format(f'SEQ{video}')
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [f'{n},{video},{10 * video + n},5,20,30,1,1,0.9' for n in range(1, 5)]
+        file.write_text('\n'.join(lines))
+        (file.parent / 'seqinfo.ini').write_text('[Sequence]')
+    said = []
+    monkeypatch.setattr(detections, 'print_log', lambda message, *_: said.append(message))
+    data = PoseTrack18ClipDataset(
+        ann_file=ANN, bbox_file=place.split('/')[0], data_root=str(root), test_mode=True
+    )
+    infos = [data.get_data_info(i) for i in range(len(data))]
+    assert len(infos) == 12 and len({video for video, _ in data.clip_keys()}) == 3
+    for info in infos:
+        assert f'train/SEQ{info["track_id"]}/img1/' in info['img_path']
+        assert info['bbox'][0, 0] == 10 * info['track_id'] + int(info['img_path'][-10:-4])
+    assert any('annotated, not detected' in line for line in said) == ('gt.txt' in place)
+
+
+def test_a_name_that_several_videos_have_is_of_none(write_posetrack, tmp_path):
+    """Broken if img1.txt is taken for the boxes of every SEQ/img1."""
+    root = write_posetrack(num_videos=2, nframes=3)
+    in_mot_layout(root)
+    (root / 'boxes').mkdir()
+    (root / 'boxes/img1.txt').write_text('1,1,1,2,20,30,0.9')
+    make = partial(PoseTrack18ClipDataset, ann_file=ANN, data_root=str(root), test_mode=True)
+    with pytest.raises(ValueError, match='without a text for any of the 2 videos.*SEQ0.txt'):
+        make(bbox_file='boxes')
+    with pytest.raises(ValueError, match='one text, but ann_file has 2 videos.*SEQ0.txt'):
+        make(bbox_file='boxes/img1.txt')
+
+
+def test_names_of_videos_may_have_dots_and_folders_above(write_posetrack, monkeypatch):
+    """Broken if clip.v1 is cut to clip, or if s0/cam1 and s1/cam1 share a text."""
+    root = write_posetrack(num_videos=2, nframes=2, persons=1)
+    in_mot_layout(root, lambda video: f's{video}/cam.v1')
+    for video in range(2):
+        (root / f'mot/s{video}/cam.v1/det').mkdir(parents=True)
+        text = root / f'mot/s{video}/cam.v1/det/det.txt'
+        text.write_text(f'\ufeff1,{video},1,2,20,30,0.9\r\n', encoding='utf-8')
+    (root / 'mot/Thumbs.db').write_bytes(b'of Windows')
+    (root / 'mot/._s0.txt').write_bytes(b'of macOS')
+    said = []
+    monkeypatch.setattr(detections, 'print_log', lambda message, *_: said.append(message))
+    data = PoseTrack18ClipDataset(
+        ann_file=ANN, bbox_file='mot', data_root=str(root), test_mode=True
+    )
+    infos = [data.get_data_info(i) for i in range(len(data))]
+    assert [f's{info["track_id"]}/' in info['img_path'] for info in infos] == [True, True]
+    assert said == []
+
+
+def test_the_folder_of_one_sequence_is_its_detections(write_posetrack):
+    """A sequence of the MOT challenge as it was unpacked: det/det.txt beside img1."""
+    root = write_posetrack(num_videos=1, nframes=3, persons=1)
+    in_mot_layout(root)
+    (root / 'train/SEQ0/det').mkdir()
+    (root / 'train/SEQ0/det/det.txt').write_text('2,-1,1,2,20,30,0.9')
+    data = PoseTrack18ClipDataset(
+        ann_file=ANN, bbox_file='train/SEQ0', data_root=str(root), test_mode=True
+    )
+    assert data.get_data_info(0)['img_path'].endswith('SEQ0/img1/000002.jpg')
+
+
+@pytest.mark.parametrize(
+    'annotated, in_file, persons',
+    [
+        (1, [1, 1, 2, 3], 2),
+        (1, [0, 0, 1, 2], 2),  # counted from 0, where 1 is a bicycle
+        (0, [0, 0, 1, 2], 2),
+        (0, [1, 1, 2, 3], 2),  # COCO's numbers beside annotations counted from 0
+        (5, [5, 1, 2, 5], 2),
+        (5, [1, 1, 2, 3], 2),
+        (1, [1.0, 1.0, 2.0, 3.0], 2),
+    ],
+)
+def test_a_person_is_one_whatever_number_its_category_has(
+    write_posetrack, annotated, in_file, persons
+):
+    """Broken if a file that counts from 0 loses its persons, or has bicycles tested as persons."""
+    root = write_posetrack(num_videos=1, nframes=4, persons=1)
+    content = json.loads((root / ANN).read_text())
+    content['categories'] = [dict(id=annotated, name='person')]
+    (root / ANN).write_text(json.dumps(content))
+    boxes = [
+        dict(image_id=float(10_000_000 + n), category_id=c, bbox=[1, 2, 20, 30], score=0.5)
+        for n, c in enumerate(in_file)
+    ]
+    (root / 'boxes.json').write_text('\ufeff' + json.dumps(boxes), encoding='utf-8')
+    data = PoseTrack18ClipDataset(
+        ann_file=ANN, bbox_file='boxes.json', data_root=str(root), test_mode=True
+    )
+    assert len(data) == persons
+    category = 0 if 0 in in_file else annotated if annotated in in_file else 1
+    frames = [n for n, c in enumerate(in_file) if c == category]
+    assert [data.get_data_info(i)['frame_number'] for i in range(len(data))] == frames
+    (root / 'mot.txt').write_text('2,-1,1,2,20,30,0.9')
+    data = PoseTrack18ClipDataset(
+        ann_file=ANN, bbox_file='mot.txt', data_root=str(root), test_mode=True
+    )
+    assert len(data) == 1

@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 from mmpose.datasets.transforms import RandomFlip
+from mmpose.registry import TRANSFORMS
 
 from diffpose_mm.datasets import (
     ClipCoarseDropout,
@@ -270,3 +271,13 @@ def test_the_transforms_print_their_arguments():
          dict(type='ClipCoarseDropout', max_holes=4)]
     )  # fmt: skip
     assert all(text in repr(pipeline) for text in ('cache_mb=7', 'hue=3', 'max_holes=4'))
+
+
+@pytest.mark.parametrize('name', ['PhotometricDistortion', 'YOLOXHSVRandomAug'])
+def test_mmposes_own_augmentation_takes_no_clip(name):
+    """The reason for clip_augment.py: broken when mmpose's transforms do, and ours can go."""
+    transform = TRANSFORMS.build(dict(type=name))
+    frames = [np.full((8, 8, 3), 90, np.uint8)] * 3
+    with pytest.raises((AttributeError, cv2.error)):
+        for _ in range(30):  # not every draw does something
+            transform(dict(img=frames))

@@ -10,8 +10,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from diffpose_mm.datasets.synthetic import synthesize
 from diffpose_mm.engine.launch import set_data_root
+from diffpose_mm.synthetic import synthesize
 from diffpose_mm.tools import test as test_tool
 
 BENCHMARK = Path(__file__).resolve().parents[2] / 'projects/benchmark'
@@ -34,7 +34,7 @@ def streaming():
 def test_the_walker_goes_where_it_looks_at_the_pace_of_a_walk(streaming):
     scene = streaming.walk_scene(300)
     (person,) = scene.people
-    times = scene.times
+    times = scene.light.times
     assert times[-1] == pytest.approx(299 / 25)
     x, z = (np.gradient(v, times) for v in person.position(times).T)
     assert 0.8 < np.hypot(x, z).min() and np.hypot(x, z).max() < 2, 'metres a second'
@@ -46,7 +46,7 @@ def test_the_walker_goes_where_it_looks_at_the_pace_of_a_walk(streaming):
 
 def test_the_boxes_hold_the_walker_and_change_as_it_walks(streaming):
     scene = streaming.walk_scene(300, size=(160, 120))
-    _, pixels = scene.keypoints(scene.times)
+    _, pixels = scene.keypoints(scene.light.times)
     walk = list(streaming.walking_person(300, size=(160, 120)))[::20]
     boxes = np.array([box for _, box in walk])
     joints = pixels[::20, 0]

@@ -14,7 +14,7 @@ import torch
 from mmengine.logging import MessageHub
 from tools_helpers import CONFIG, arguments
 
-from diffpose_mm.datasets.synthetic import synthesize
+from diffpose_mm.synthetic import synthesize
 from diffpose_mm.tools import test, train
 
 CHECKPOINT = Path(__file__).parents[2] / 'projects/demo/checkpoints/diffpose_synthetic.pth'

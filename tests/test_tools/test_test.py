@@ -107,7 +107,7 @@ def test_bad_checkpoints(trained, tiny_posetrack, tmp_path):
         (['test_dataloader.dataset.ann_file=annotations/none.json'], 'does not exist'),
         (
             ['test_dataloader.dataset.ann_file=annotations/posetrack18_val_human_detections.json'],
-            'not a PoseTrack file',
+            'not an annotation file of the COCO style',
         ),
         (['test_dataloader.dataset.frame_offsets="(0,)"'], 'clips of 1 frames'),
     ],

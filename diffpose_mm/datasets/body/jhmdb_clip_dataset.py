@@ -5,11 +5,11 @@ from typing import Any
 from mmpose.datasets.datasets.body import JhmdbDataset
 from mmpose.registry import DATASETS
 
-from .posetrack_clip_dataset import PoseTrack18ClipDataset
+from .clip_dataset import ClipDataset
 
 
 @DATASETS.register_module()
-class JHMDBClipDataset(PoseTrack18ClipDataset, JhmdbDataset):
+class JHMDBClipDataset(ClipDataset, JhmdbDataset):
     """Sub-JHMDB (Jhuang et al., ICCV 2013), one clip for each frame: a person with 15 joints.
 
     It reads the files that mmpose offers (``Sub1_train.json`` and so on, three splits), whose
@@ -17,11 +17,11 @@ class JHMDBClipDataset(PoseTrack18ClipDataset, JhmdbDataset):
     MATLAB does; those of a sample count from 0. Frames are named from ``00001.png``.
 
     Args:
-        **kwargs: Those of :class:`PoseTrack18ClipDataset` but ``bbox_file``: a PCK compares a
+        **kwargs: Those of :class:`ClipDataset` but ``bbox_file``: a PCK compares a
             sample's pose with the same sample's annotation, and a detected box has none.
 
     Raises:
-        ValueError: With a ``bbox_file``, and as :class:`PoseTrack18ClipDataset` does.
+        ValueError: With a ``bbox_file``, and as :class:`ClipDataset` does.
     """
 
     METAINFO: dict = JhmdbDataset.METAINFO

@@ -20,7 +20,7 @@ def _clip_keys(dataset: Dataset) -> list[tuple]:
         ]
     raise TypeError(
         f'ClipBlockSampler cannot tell the videos of a {type(dataset).__name__}: it takes a clip '
-        'dataset (PoseTrack18ClipDataset, ...) or a concatenation of such; use DefaultSampler for '
+        'dataset (ClipDataset and its kind) or a concatenation of such; use DefaultSampler for '
         'others'
     )
 
@@ -32,20 +32,21 @@ class ClipBlockSampler(Sampler):
     In a fully shuffled order a worker's frame cache meets a frame again by chance only, and nearly
     T frames are decoded for every sample. Here all persons of ``block_frames`` keyframes that
     follow each other in a video are one block. Blocks come in random order, with boundaries that
-    differ from epoch to epoch, and the samples of ``mix_blocks`` blocks at a time are shuffled
+    differ from epoch to epoch, and the samples of ``shuffle_window`` blocks at a time are shuffled
     together, so that a batch still shows many videos. In distributed runs every process gets a
-    stretch of that order, equally long, padded where the samples do not divide.
+    contiguous shard of that order, equally long, padded where the samples do not divide.
 
-    To be of use, a worker's cache has to hold about ``mix_blocks * (block_frames + T - 1)`` frames.
+    To be of use, a worker's cache has to hold about ``shuffle_window * (block_frames + T - 1)``
+    frames.
 
     Args:
         dataset (Dataset): A clip dataset, or a concatenation of clip datasets.
         shuffle (bool): With False, samples come by video and frame; results that mmengine gathers
             from several processes are then complete and free of the padding. Defaults to True.
         block_frames (int): Keyframes a block. Defaults to 4.
-        mix_blocks (int): Blocks whose samples are mixed. Defaults to 8.
+        shuffle_window (int): Blocks whose samples are shuffled together. Defaults to 8.
         batch_size (int, optional): The loader's. Together with ``num_workers`` it makes the batches
-            of a mix all go to one worker, whose cache then serves them. Defaults to None.
+            of a window all go to one worker, whose cache then serves them. Defaults to None.
         num_workers (int, optional): The loader's. Defaults to None.
         seed (int, optional): The same for all processes. Defaults to None: drawn and shared.
 
@@ -58,19 +59,19 @@ class ClipBlockSampler(Sampler):
         dataset: Dataset,
         shuffle: bool = True,
         block_frames: int = 4,
-        mix_blocks: int = 8,
+        shuffle_window: int = 8,
         batch_size: int | None = None,
         num_workers: int | None = None,
         seed: int | None = None,
     ) -> None:
-        for name, value in dict(block_frames=block_frames, mix_blocks=mix_blocks).items():
+        for name, value in dict(block_frames=block_frames, shuffle_window=shuffle_window).items():
             if value < 1:
                 raise ValueError(f'ClipBlockSampler: {name}={value} has to be at least 1')
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
         self.shuffle = shuffle
         self.block_frames = block_frames
-        self.mix_blocks = mix_blocks
+        self.shuffle_window = shuffle_window
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = sync_random_seed() if seed is None else seed
@@ -100,33 +101,35 @@ class ClipBlockSampler(Sampler):
                 if frames:
                     blocks.append(np.concatenate(frames))
         order = generator.permutation(len(blocks))
-        mixes = np.array_split(order, range(self.mix_blocks, len(order), self.mix_blocks))
+        bounds = range(self.shuffle_window, len(order), self.shuffle_window)
+        windows = np.array_split(order, bounds)
         return np.concatenate(
-            [generator.permutation(np.concatenate([blocks[i] for i in mix])) for mix in mixes]
+            [generator.permutation(np.concatenate([blocks[i] for i in w])) for w in windows]
         )
 
-    def _deal(self, stretch: np.ndarray) -> np.ndarray:
-        """Give each worker a piece of the stretch: PyTorch hands them the batches by turns."""
+    def _interleave_workers(self, indices: np.ndarray) -> np.ndarray:
+        """Give each worker a contiguous shard: PyTorch hands out batches round-robin."""
         if not self.batch_size or not self.num_workers:
-            return stretch
-        pieces = np.array_split(stretch, self.num_workers)
-        rounds = len(pieces[-1]) // self.batch_size
+            return indices
+        shards = np.array_split(indices, self.num_workers)
+        rounds = len(shards[-1]) // self.batch_size
         batches = [
-            piece[turn * self.batch_size : (turn + 1) * self.batch_size]
+            shard[turn * self.batch_size : (turn + 1) * self.batch_size]
             for turn in range(rounds)
-            for piece in pieces
+            for shard in shards
         ]
-        return np.concatenate(batches + [piece[rounds * self.batch_size :] for piece in pieces])
+        return np.concatenate(batches + [shard[rounds * self.batch_size :] for shard in shards])
 
     def __iter__(self) -> Iterator[int]:
-        """This process's stretch of the order."""
+        """This process's shard of the order."""
         order = self._order()
-        # Only the last stretches are short, by one, and mmengine cuts off just the last result of
+        # Only the last shards are short, by one, and mmengine cuts off just the last result of
         # those when it puts the processes' results together.
-        stretch = self._deal(np.array_split(order, self.world_size)[self.rank]).tolist()
-        if len(stretch) < self.num_samples:
-            stretch.append(int(order[0]))
-        return iter(stretch)
+        shard = np.array_split(order, self.world_size)[self.rank]
+        indices = self._interleave_workers(shard).tolist()
+        if len(indices) < self.num_samples:
+            indices.append(int(order[0]))
+        return iter(indices)
 
     def __len__(self) -> int:
         """Samples of this process in an epoch."""

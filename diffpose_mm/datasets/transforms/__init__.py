@@ -1,7 +1,8 @@
 """Transforms of clips; those of mmpose that warp all frames alike are used as they are."""
 
 from .clip_augment import ClipCoarseDropout, ClipPhotometricDistortion, ClipRandomFlip
-from .load_clip import FrameCache, LoadClip
+from .frame_cache import FrameCache
+from .load_clip import LoadClip
 from .pack_clip import CLIP_META_KEYS, PackClipInputs
 
 __all__ = [

@@ -2,7 +2,9 @@
 
 A camera does not change its exposure or white balance at random from frame to frame; and were the
 frames of a clip distorted each in its own way, their differences would no longer tell of motion
-alone.
+alone. mmpose's own augmentations of pictures (PhotometricDistortion, YOLOXHSVRandomAug) fail on a
+list of frames, so those that its configs use most have their counterparts here, although no config
+of this package needs them.
 """
 
 from collections.abc import Sequence

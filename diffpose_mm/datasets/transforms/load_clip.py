@@ -1,54 +1,32 @@
 """Read the frames of a clip, each frame decoded once for all persons and windows that share it."""
 
 import os
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
-import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine import fileio
 from mmengine.logging import MMLogger
 from mmpose.registry import TRANSFORMS
 
-from ...images import Fault, damage_of
+from ...clip import nearest
+from ...images import Fault, decode_image
+from .frame_cache import FrameCache
 
 _MAX_REMEMBERED_FILES = 100_000
 _MAX_WARNINGS = 20
+_State = tuple[int, int]
+"""Time of the last change (ns) and size (bytes) of a file."""
 
 
-class FrameCache:
-    """The most recently used decoded frames, up to a number of bytes.
-
-    Args:
-        max_bytes (int): The bound; a frame larger than it is not kept.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.num_bytes = 0
-        self._frames: OrderedDict[str, np.ndarray] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def get(self, path: str) -> np.ndarray | None:
-        """The frame, or None if it is not held."""
-        frame = self._frames.get(path)
-        if frame is not None:
-            self._frames.move_to_end(path)
-        return frame
-
-    def put(self, path: str, frame: np.ndarray) -> None:
-        """Hold a frame, and let the least recently used ones go."""
-        if frame.nbytes > self.max_bytes or path in self._frames:
-            return
-        self._frames[path] = frame
-        self.num_bytes += frame.nbytes
-        while self.num_bytes > self.max_bytes:
-            self.num_bytes -= self._frames.popitem(last=False)[1].nbytes
+def _state_of(path: str) -> _State | None:
+    """The state of a local file; None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 @TRANSFORMS.register_module()
@@ -56,10 +34,9 @@ class LoadClip(BaseTransform):
     """Load the T frames of a clip.
 
     A neighbour that is missing, truncated, undecodable or of another size than the keyframe is
-    replaced by the good frame of the clip that is nearest to it in time (of two, the one nearer to
-    the keyframe), marked in ``clip_replicated`` and counted. A keyframe that cannot be read is an
-    error in test mode; in training the sample is given up (None) and counted, and the dataset takes
-    another one.
+    replaced by the good frame of the clip that is nearest to it in time (:func:`nearest`), marked
+    in ``clip_replicated`` and named in ``clip_faults``. A keyframe that cannot be read is an error
+    in test mode; in training the sample is given up (None), and the dataset takes another one.
 
     What is checked is that a file is complete (:func:`damage_of`) and decodes.
 
@@ -112,40 +89,18 @@ class LoadClip(BaseTransform):
 
     def _start(self) -> None:
         self._cache = FrameCache(int(self.cache_mb * 2**20))
-        self._unreadable: OrderedDict[str, Fault] = OrderedDict()
-        self._counts: Counter = Counter()
+        self._broken: OrderedDict[str, tuple[Fault, _State]] = OrderedDict()
+        self._warned: set[str] = set()
 
     def __getstate__(self) -> dict:
         """Frames stay behind when a worker process is given a copy."""
-        hidden = ('_cache', '_unreadable', '_counts')
+        hidden = ('_cache', '_broken', '_warned')
         return {key: value for key, value in vars(self).items() if key not in hidden}
 
     def __setstate__(self, state: dict) -> None:
         """Begin with an empty cache."""
         vars(self).update(state)
         self._start()
-
-    def stats(self) -> dict[str, int | float]:
-        """What this process has loaded so far.
-
-        Returns:
-            dict: ``samples``; ``frames`` (T a sample); ``decodes`` (files decoded) and
-            ``decodes_per_sample``; ``broken_frames`` (frames replaced) and ``broken_files``
-            (different files behind them); ``skipped`` (samples given up for their keyframe);
-            ``cached_mb``.
-        """
-        counts = self._counts
-        samples = counts['samples']
-        return dict(
-            samples=samples,
-            frames=counts['frames'],
-            decodes=counts['decodes'],
-            decodes_per_sample=counts['decodes'] / max(samples, 1),
-            broken_frames=counts['broken_frames'],
-            broken_files=counts['broken_files'],
-            skipped=counts['skipped'],
-            cached_mb=self._cache.num_bytes / 2**20,
-        )
 
     def transform(self, results: dict) -> dict | None:
         """Load the frames.
@@ -162,11 +117,11 @@ class LoadClip(BaseTransform):
             self._repeat_picture(results)
         paths = list(results['clip_paths'])
         keyframe = self._check_clip(results, len(paths))
-        decodes_before = self._counts['decodes']
         loaded: dict[str, np.ndarray | Fault] = {}
-        for path in paths:
-            if path not in loaded:
-                loaded[path] = self._load(path)
+        decodes = 0
+        for path in dict.fromkeys(paths):
+            loaded[path], is_decoded = self._load(path)
+            decodes += is_decoded
 
         image = loaded[paths[keyframe]]
         if isinstance(image, tuple):
@@ -182,7 +137,8 @@ class LoadClip(BaseTransform):
                     f'is {frame.shape[1]}x{frame.shape[0]} pixels but its keyframe is '
                     f'{image.shape[1]}x{image.shape[0]}'
                 )
-                frame = self._remember(('size', path, reason), key=path + '|size')
+                frame = 'size', path, reason
+                self._warn(path, reason)
             if isinstance(frame, tuple):
                 kind, path, reason = frame
                 if kind == 'missing' and is_jumped:
@@ -195,13 +151,12 @@ class LoadClip(BaseTransform):
         if broken:
             self._replace(broken, results['frame_offsets'], keyframe, frames, paths, replicated)
 
-        self._counts.update(samples=1, frames=len(paths), broken_frames=len(faults))
         results['img'] = frames
         results['img_path'] = paths[keyframe]
         results['clip_paths'] = paths
         results['clip_replicated'] = replicated
         results['clip_faults'] = faults
-        results['clip_decodes'] = self._counts['decodes'] - decodes_before
+        results['clip_decodes'] = decodes
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
 
@@ -277,66 +232,48 @@ class LoadClip(BaseTransform):
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
             return [found for found in threads.map(fault, paths) if found is not None]
 
-    def _load(self, path: str) -> np.ndarray | Fault:
-        """A decoded frame, of the cache or of the disk, or why there is none."""
+    def _load(self, path: str) -> tuple[np.ndarray | Fault, bool]:
+        """A frame, of the cache or of the disk, or why there is none; and whether it was decoded.
+
+        Broken bytes are not read again as long as the file is the same. A file that is missing or
+        cannot be read is tried again at every access: a network disk may be back.
+        """
         frame = self._cache.get(path)
         if frame is not None:
-            return frame
-        if path in self._unreadable:
-            return self._unreadable[path]
+            return frame, False
+        state = _state_of(path)
+        if path in self._broken:
+            fault, state_then = self._broken[path]
+            if state == state_then:
+                return fault, False
+            del self._broken[path]
         frame = self._read(path)
-        if isinstance(frame, tuple):
-            return self._remember(frame)
-        self._counts['decodes'] += 1
-        frame.flags.writeable = False
-        self._cache.put(path, frame)
-        return frame
+        if not isinstance(frame, tuple):
+            frame.flags.writeable = False
+            self._cache.put(path, frame)
+            return frame, True
+        kind, _, reason = frame
+        self._warn(path, reason)
+        if kind in ('empty', 'broken') and state is not None:
+            self._broken[path] = frame, state
+            if len(self._broken) > _MAX_REMEMBERED_FILES:
+                self._broken.popitem(last=False)
+        return frame, False
 
     def _read(self, path: str) -> np.ndarray | Fault:
-        """A frame decoded from the disk, or why there is none."""
-        try:
-            data = fileio.get(path, backend_args=self.backend_args)
-        except FileNotFoundError:
-            return 'missing', path, 'does not exist'
-        except OSError as error:
-            return 'unreadable', path, f'cannot be read ({error})'
-        if not data:
-            return 'empty', path, 'is empty'
-        reason = damage_of(data)
-        if reason is None:
-            try:
-                frame = mmcv.imfrombytes(data, flag='color', backend=self.imdecode_backend)
-            except (cv2.error, OSError, ValueError):
-                # cv2 raises at sizes beyond its limit, Pillow at whatever it cannot read.
-                frame = None
-            if frame is not None:
-                return frame
-            reason = 'is not an image that can be decoded'
-        return 'broken', path, reason
+        return decode_image(path, self.imdecode_backend, self.backend_args)
 
-    def _remember(self, fault: Fault, key: str | None = None) -> Fault:
-        """Warn of a file once; one that is remembered under its path is not read again."""
-        _, path, reason = fault
-        key = path if key is None else key
-        if key in self._unreadable:
-            return fault
-        self._unreadable[key] = fault
-        if len(self._unreadable) > _MAX_REMEMBERED_FILES:
-            self._unreadable.popitem(last=False)
-        self._counts['broken_files'] += 1
-        if self._counts['broken_files'] <= _MAX_WARNINGS:
-            more = (
-                '; further files are counted without a word'
-                if self._counts['broken_files'] == _MAX_WARNINGS
-                else ''
-            )
-            MMLogger.get_current_instance().warning(f'LoadClip: frame {path} {reason}{more}')
-        return fault
+    def _warn(self, path: str, reason: str) -> None:
+        """Warn of a file once, and of the first files only."""
+        if path in self._warned or len(self._warned) >= _MAX_WARNINGS:
+            return
+        self._warned.add(path)
+        last = '; further warnings are suppressed' if len(self._warned) == _MAX_WARNINGS else ''
+        MMLogger.get_current_instance().warning(f'LoadClip: frame {path} {reason}{last}')
 
     def _give_up(self, results: dict, fault: Fault) -> None:
         dataset = results.get('dataset')
         if dataset is not None and not dataset.test_mode:
-            self._counts['skipped'] += 1
             results['clip_faults'] = [fault]
             return None
         kind, path, reason = fault
@@ -357,13 +294,8 @@ class LoadClip(BaseTransform):
     ) -> None:
         good = [i for i in range(len(frames)) if i not in broken]
         for i in broken:
-            source = min(
-                good,
-                key=lambda j, i=i: (
-                    abs(offsets[j] - offsets[i]),
-                    abs(offsets[j] - offsets[keyframe]),
-                ),
-            )
+            offset = nearest(offsets[i], (offsets[j] for j in good), offsets[keyframe])
+            source = next(j for j in good if offsets[j] == offset)
             frames[i], paths[i], replicated[i] = frames[source], paths[source], True
 
     def __repr__(self) -> str:

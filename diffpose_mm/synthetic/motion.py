@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .body import DOFS
+from .anatomy import DOFS
 
 FAMILIES = ('walk', 'run', 'jump', 'wave', 'squat', 'turn', 'fall')
 

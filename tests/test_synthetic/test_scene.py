@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from diffpose_mm.datasets.synthetic import (
+from diffpose_mm.posetrack.keypoints import KEYPOINTS
+from diffpose_mm.synthetic import (
     DIFFICULTIES,
     Difficulty,
     Scene,
@@ -16,9 +17,9 @@ from diffpose_mm.datasets.synthetic import (
     occlusion,
     render,
 )
-from diffpose_mm.datasets.synthetic.body import DOFS, KEYPOINT_PARTS, KEYPOINTS, PARTS, Body
-from diffpose_mm.datasets.synthetic.motion import FAMILIES, Motion
-from diffpose_mm.datasets.synthetic.render import (
+from diffpose_mm.synthetic.anatomy import DOFS, KEYPOINT_PARTS, PARTS, Body
+from diffpose_mm.synthetic.motion import FAMILIES, Motion
+from diffpose_mm.synthetic.render import (
     draw_ids,
     draw_subframe,
     expose,
@@ -29,19 +30,19 @@ SIZE = (160, 120)
 
 
 def scene_of(seed, frames=6, difficulty='standard', size=SIZE):
-    return Scene(np.random.default_rng(seed), size, frames, DIFFICULTIES[difficulty])
+    return Scene.draw(np.random.default_rng(seed), size, frames, DIFFICULTIES[difficulty])
 
 
 def test_labels_agree_with_a_pinhole_camera_written_by_hand():
     scene = scene_of(1, frames=4)
-    time = scene.times[2]
+    time = scene.light.times[2]
     pixels = scene.geometry(np.array([time]))['pixels'][0]
-    yaw, pitch, roll = scene.camera_angles(np.array([time]))[0]
+    yaw, pitch, roll = scene.camera.angles(np.array([time]))[0]
     for index, person in enumerate(scene.people):
         x_0, z_0 = person.position(np.array([time]))[0]
         local = person.body.forward(person.motion(np.array([time])))[2][0]
         for joint, (x, y, z) in enumerate(local):
-            x, y, z = x + x_0, y + scene.camera_height, z + z_0
+            x, y, z = x + x_0, y + scene.lens.height, z + z_0
             # Turn the world against the camera's yaw, then its pitch, then its roll.
             x, z = math.cos(yaw) * x - math.sin(yaw) * z, math.sin(yaw) * x + math.cos(yaw) * z
             y, z = (
@@ -53,8 +54,8 @@ def test_labels_agree_with_a_pinhole_camera_written_by_hand():
                 (-math.sin(roll) * x + math.cos(roll) * y),
             )
             expected = (
-                scene.focal * x / z + (SIZE[0] - 1) / 2,
-                scene.focal * y / z + (SIZE[1] - 1) / 2,
+                scene.lens.focal * x / z + (SIZE[0] - 1) / 2,
+                scene.lens.focal * y / z + (SIZE[1] - 1) / 2,
             )
             np.testing.assert_allclose(pixels[index, joint], expected, atol=1e-6)
 
@@ -119,12 +120,12 @@ def test_motion_blur_is_the_mean_of_sharp_pictures_drawn_one_by_one():
     assert max(counts) >= 5 and all(count % 2 for count in counts)
     for frame, picture in enumerate(render(scene)):
         total = np.zeros((SIZE[1], SIZE[0], 3))
-        middle = scene.geometry(scene.times[frame : frame + 1])
+        middle = scene.geometry(scene.light.times[frame : frame + 1])
         colors = scene.shade(middle, 0)
         for moment in times[frame]:
             now = np.array([moment])
             total += draw_subframe(
-                scene, scene.geometry(now), 0, scene.background_affine(now)[0], colors
+                scene, scene.geometry(now), 0, scene.panorama.affine(now)[0], colors
             )
         expected = expose(scene, frame, (total / counts[frame]).astype(np.float32))
         difference = np.abs(expected.astype(int) - picture.image.astype(int))
@@ -132,7 +133,11 @@ def test_motion_blur_is_the_mean_of_sharp_pictures_drawn_one_by_one():
         assert (difference <= 1).mean() > 0.999
         if counts[frame] > 1:
             sharp = draw_subframe(
-                scene, middle, 0, scene.background_affine(scene.times[frame : frame + 1])[0], colors
+                scene,
+                middle,
+                0,
+                scene.panorama.affine(scene.light.times[frame : frame + 1])[0],
+                colors,
             )
             assert np.abs(picture.image.astype(int) - sharp).mean() > 1
 
@@ -140,14 +145,14 @@ def test_motion_blur_is_the_mean_of_sharp_pictures_drawn_one_by_one():
 def test_exposure_lies_around_the_labelled_moment():
     scene = scene_of(4)
     for frame, moments in enumerate(subframe_times(scene)):
-        assert moments[len(moments) // 2] == pytest.approx(scene.times[frame])
-        assert np.ptp(moments) in (0, pytest.approx(scene.exposure[frame]))
-        assert scene.exposure[frame] <= 1 / 15
+        assert moments[len(moments) // 2] == pytest.approx(scene.light.times[frame])
+        assert np.ptp(moments) in (0, pytest.approx(scene.light.exposure[frame]))
+        assert scene.light.exposure[frame] <= 1 / 15
 
 
 def test_still_scene_costs_one_picture_a_frame():
     calm = Difficulty(people=(1, 0, 0, 0), occluders=0, static_occluders=0, exposure=(1e-4, 1e-4))
-    scene = Scene(np.random.default_rng(0), SIZE, 4, calm)
+    scene = Scene.draw(np.random.default_rng(0), SIZE, 4, calm)
     assert [len(t) for t in subframe_times(scene)] == [1] * 4
 
 
@@ -183,7 +188,7 @@ def hit_triangle(direction, corners):
 def near_ray(scene, geometry, target):
     """Geometry cut down to quads whose bounding box the ray's pixel may touch (for speed)."""
     flat = geometry['flat'][0][scene.quads]
-    pixel = scene.project(target) * 2 + 0.5
+    pixel = scene.lens.project(target) * 2 + 0.5
     return ((flat.min(1) <= pixel + 2) & (flat.max(1) >= pixel - 2)).all(-1)
 
 
@@ -191,7 +196,7 @@ def test_occluded_flags_agree_with_rays_cast_through_the_whole_scene():
     agree = total = flagged = 0
     for seed in (2, 3, 8, 11):
         scene = scene_of(seed, frames=3)
-        geometry = scene.geometry(scene.times[1:2])
+        geometry = scene.geometry(scene.light.times[1:2])
         hidden = occlusion(scene, geometry)
         quads, owner, part, bias = scene.quads, scene.owner, scene.part, scene.bias
         for index, person in enumerate(scene.people):
@@ -224,7 +229,7 @@ def test_picture_shows_the_joint_where_it_is_labelled_unless_flagged():
     right = wrong = 0
     for seed in range(6):
         scene = scene_of(seed, frames=2)
-        geometry = scene.geometry(scene.times[:1])
+        geometry = scene.geometry(scene.light.times[:1])
         ids = draw_ids(scene, geometry, 0)
         hidden = occlusion(scene, geometry)
         for index in range(len(scene.people)):
@@ -251,15 +256,15 @@ def test_far_arm_behind_the_own_chest_is_occluded_and_the_near_one_is_not():
         pan=0,
         families=(0, 0, 0, 1, 0, 0, 0),
     )
-    scene = Scene(np.random.default_rng(1), SIZE, 1, calm)
+    scene = Scene.draw(np.random.default_rng(1), SIZE, 1, calm)
     person = scene.people[0]
     person.path[:] = (0, 3.0)
-    scene.camera[:] = (0, 0.1, 0)
+    scene.camera.track[:] = (0, 0.1, 0)
     # Facing the image's right: the left side is the far one.
     person.motion = lambda t: {
         name: np.zeros(len(t)) + (np.pi / 2 if name == 'yaw' else 0) for name in DOFS
     }
-    hidden = occlusion(scene, scene.geometry(scene.times))[0]
+    hidden = occlusion(scene, scene.geometry(scene.light.times))[0]
     joint = KEYPOINTS.index
     assert hidden[joint('left_shoulder')] and hidden[joint('left_elbow')]
     assert not hidden[joint('right_shoulder')] and not hidden[joint('right_elbow')]
@@ -271,12 +276,12 @@ def test_blurred_flags_follow_the_path_during_the_exposure():
     for seed in (4, 9):
         scene = scene_of(seed, frames=4)
         for picture in render(scene):
-            moments = np.linspace(-0.5, 0.5, 101) * scene.exposure[picture.index]
-            path = scene.keypoints(scene.times[picture.index] + moments)[1]
+            moments = np.linspace(-0.5, 0.5, 101) * scene.light.exposure[picture.index]
+            path = scene.keypoints(scene.light.times[picture.index] + moments)[1]
             for person in annotate(scene, picture)[0]:
                 mine = path[:, person['track_id']]
                 smear = np.hypot(*np.ptp(mine, axis=0).T)
-                smear = np.hypot(smear, scene.defocus[picture.index])
+                smear = np.hypot(smear, scene.light.defocus[picture.index])
                 limit = max(
                     labels.BLUR_SHARE * 0.6 * np.hypot(*person['bbox_head'][2:]),
                     labels.BLUR_PIXELS * SIZE[1] / 240,
@@ -305,7 +310,7 @@ def test_head_box_holds_the_head():
 
 
 def test_far_crowd_is_an_ignore_region_that_moves_with_the_background():
-    scene = next(s for s in (scene_of(k, frames=8) for k in range(40)) if len(s.crowd))
+    scene = next(s for s in (scene_of(k, frames=8) for k in range(40)) if len(s.panorama.crowd))
     regions = []
     for picture in render(scene):
         ignored = annotate(scene, picture)[1]
@@ -316,12 +321,12 @@ def test_far_crowd_is_an_ignore_region_that_moves_with_the_background():
         inverse = np.linalg.inv(
             np.vstack(
                 [
-                    scene.background_affine(scene.times[picture.index : picture.index + 1])[0],
+                    scene.panorama.affine(scene.light.times[picture.index : picture.index + 1])[0],
                     [0, 0, 1],
                 ]
             )
         )
-        center = inverse @ [*scene.crowd[0].mean(0), 1]
+        center = inverse @ [*scene.panorama.crowd[0].mean(0), 1]
         if ((center[:2] > 2) & (center[:2] < (157, 117))).all():
             assert any(
                 cv2.pointPolygonTest(p.astype(np.float32), tuple(center[:2]), False) >= 0
@@ -333,7 +338,7 @@ def test_far_crowd_is_an_ignore_region_that_moves_with_the_background():
 def test_people_too_hidden_to_annotate_become_ignore_regions(monkeypatch):
     monkeypatch.setattr(labels, 'MIN_JOINTS', 18)
     scene = make_scene(0, 'val', 0, SIZE, 1, 'easy')
-    scene.crowd = []
+    scene.panorama.crowd = []
     picture = next(iter(render(scene)))
     people, ignored = annotate(scene, picture)
     assert people == [] and ignored

@@ -39,10 +39,10 @@ class RenderedFrame(NamedTuple):
 
 def subframe_times(scene: Scene) -> list[np.ndarray]:
     """The moments, in seconds, that are averaged for each frame (odd numbers of them)."""
-    t, half = scene.times, scene.exposure / 2
+    t, half = scene.light.times, scene.light.exposure / 2
     probe = np.concatenate([t - half, t, t + half])
     _, pixels = scene.keypoints(probe)
-    width, height = scene.size
+    width, height = scene.lens.size
     inside = ((pixels > -20) & (pixels < (width + 20, height + 20))).all(-1)
     pixels = pixels.reshape(3, len(t), -1, 2)
     inside = inside.reshape(3, len(t), -1).any(0)
@@ -51,14 +51,16 @@ def subframe_times(scene: Scene) -> list[np.ndarray]:
         2 * np.linalg.norm(pixels[::2] - pixels[1], axis=-1).max(0),
     )
     travel = np.where(inside, reach, 0).max(-1)
-    affine = scene.background_affine(probe)
+    affine = scene.panorama.affine(probe)
     # The panorama's motion at the centre and at a corner (which feels the roll).
     for corner in ((width, height), (0, 0)):
-        spot = affine[..., :2] @ np.array(corner, float) + affine[..., 2]
-        spot = spot.reshape(3, len(t), 2)
-        travel = np.maximum(travel, np.linalg.norm(spot[2] - spot[0], axis=-1))
-        travel = np.maximum(travel, 2 * np.linalg.norm(spot[::2] - spot[1], axis=-1).max(0))
-    steps = np.ceil((travel / (SUBFRAME_STEP * scene.unit) - 0.6) / 2).clip(0, MAX_SUBFRAMES // 2)
+        path = affine[..., :2] @ np.array(corner, float) + affine[..., 2]
+        path = path.reshape(3, len(t), 2)
+        travel = np.maximum(travel, np.linalg.norm(path[2] - path[0], axis=-1))
+        travel = np.maximum(travel, 2 * np.linalg.norm(path[::2] - path[1], axis=-1).max(0))
+    steps = np.ceil((travel / (SUBFRAME_STEP * scene.lens.unit) - 0.6) / 2).clip(
+        0, MAX_SUBFRAMES // 2
+    )
     return [
         t[i] + half[i] * np.linspace(-1, 1, 2 * int(k) + 1) if k else t[i : i + 1]
         for i, k in enumerate(steps)
@@ -73,9 +75,9 @@ def draw_subframe(
     colors: np.ndarray,
 ) -> np.ndarray:
     """One sharp picture (h, w, 3) uint8: moment ``index`` of ``geometry``, before the sensor."""
-    width, height = scene.size
+    width, height = scene.lens.size
     canvas = cv2.warpAffine(
-        scene.background,
+        scene.panorama.image,
         affine,
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -85,7 +87,7 @@ def draw_subframe(
         canvas, (width * SUPERSAMPLE, height * SUPERSAMPLE), interpolation=cv2.INTER_NEAREST
     )
     for shadow in geometry['shadows'][index]:
-        cv2.fillConvexPoly(canvas, shadow, scene.shadow_color)
+        cv2.fillConvexPoly(canvas, shadow, scene.panorama.shadow_color)
     order = drawing_order(geometry, index)
     fill = cv2.fillConvexPoly
     for quad, color in zip(geometry['flat'][index][scene.quads[order]], colors[order].tolist()):
@@ -95,7 +97,7 @@ def draw_subframe(
 
 def draw_ids(scene: Scene, geometry: dict[str, np.ndarray], index: int) -> np.ndarray:
     """(h * SUPERSAMPLE, w * SUPERSAMPLE) int32: 1 + index of the quad a pixel shows, or 0."""
-    width, height = (v * SUPERSAMPLE for v in scene.size)
+    width, height = (v * SUPERSAMPLE for v in scene.lens.size)
     ids = np.zeros((height, width), np.int32)
     order = drawing_order(geometry, index)
     fill = cv2.fillConvexPoly
@@ -113,28 +115,28 @@ def drawing_order(geometry: dict[str, np.ndarray], index: int) -> np.ndarray:
 def expose(scene: Scene, frame: int, mean: np.ndarray) -> np.ndarray:
     """Lens and sensor: defocus, gain, tint, noise on the mean of sub-frames (h, w, 3) float32."""
     # A uniform disc of diameter d has standard deviation d / 4 along each axis.
-    if scene.defocus[frame] > 0:
-        mean = cv2.GaussianBlur(mean, (0, 0), float(scene.defocus[frame]) / 4)
-    y, x = scene.noise_shift[frame]
+    if scene.light.defocus[frame] > 0:
+        mean = cv2.GaussianBlur(mean, (0, 0), float(scene.light.defocus[frame]) / 4)
+    y, x = scene.light.noise_shift[frame]
     height, width = mean.shape[:2]
-    mean = mean * (scene.gain[frame] * scene.tint).astype(np.float32)
-    return cv2.add(mean, scene.noise_tile[y : y + height, x : x + width], dtype=cv2.CV_8U)
+    mean = mean * (scene.light.gain[frame] * scene.light.tint).astype(np.float32)
+    return cv2.add(mean, scene.light.noise_tile[y : y + height, x : x + width], dtype=cv2.CV_8U)
 
 
 def render(scene: Scene) -> Iterator[RenderedFrame]:
     """The video, frame by frame."""
     times = subframe_times(scene)
-    for start in range(0, scene.frames, _CHUNK):
+    for start in range(0, len(scene.light.times), _CHUNK):
         chunk = times[start : start + _CHUNK]
         flat = np.concatenate(chunk)
         geometry = scene.geometry(flat)
-        affine = scene.background_affine(flat)
+        affine = scene.panorama.affine(flat)
         first = 0
         for frame, moments in enumerate(chunk, start):
             count = len(moments)
             middle = first + count // 2
             colors = scene.shade(geometry, middle)
-            mean = np.zeros((scene.size[1], scene.size[0], 3), np.float32)
+            mean = np.zeros((scene.lens.size[1], scene.lens.size[0], 3), np.float32)
             for i in range(first, first + count):
                 cv2.accumulate(draw_subframe(scene, geometry, i, affine[i], colors), mean)
             mean *= np.float32(1 / count)
@@ -142,6 +144,6 @@ def render(scene: Scene) -> Iterator[RenderedFrame]:
             travel = np.linalg.norm(path.max(0) - path.min(0), axis=-1)
             now = {name: value[middle : middle + 1] for name, value in geometry.items()}
             yield RenderedFrame(
-                frame, expose(scene, frame, mean), now, travel, float(scene.defocus[frame])
+                frame, expose(scene, frame, mean), now, travel, float(scene.light.defocus[frame])
             )
             first += count

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mmpose.registry import DATASETS
 
-from diffpose_mm.datasets.synthetic import (
+from diffpose_mm.synthetic import (
     annotate,
     generate,
     make_scene,
@@ -18,7 +18,7 @@ from diffpose_mm.datasets.synthetic import (
     video_name,
     video_seed,
 )
-from diffpose_mm.datasets.synthetic.render import RenderedFrame, subframe_times
+from diffpose_mm.synthetic.render import RenderedFrame, subframe_times
 from diffpose_mm.tools.synthesize import PRESETS, main
 
 SMALL = dict(train_videos=2, val_videos=1, frames=3, size=(160, 120), seed=5)
@@ -81,9 +81,9 @@ def test_layout_and_records_are_posetracks(small):
         assert (image['nframes'], image['vid_id'], image['is_labeled']) == (3, '000001', True)
         assert image['id'] == image['frame_id'] == 10000010000 + number
         assert cv2.imread(str(root / image['file_name'])).shape == (120, 160, 3)
-    known = {image['id'] for image in merged['images']}
+    image_ids = {image['id'] for image in merged['images']}
     for person in merged['annotations']:
-        assert person['image_id'] in known and person['category_id'] == 1
+        assert person['image_id'] in image_ids and person['category_id'] == 1
         points = np.array(person['keypoints']).reshape(17, 3)
         assert not points[3:5].any(), 'ears are never annotated'
         assert not points[points[:, 2] == 0].any()
@@ -133,14 +133,16 @@ def sample_val(videos, every=6):
         scene = make_scene(0, 'val', index, (320, 240), 24, 'standard')
         times = subframe_times(scene)
         for frame in range(0, 24, every):
-            geometry = scene.geometry(scene.times[frame : frame + 1])
+            geometry = scene.geometry(scene.light.times[frame : frame + 1])
             path = scene.keypoints(times[frame])[1]
             travel = np.linalg.norm(path.max(0) - path.min(0), axis=-1)
-            rendered = RenderedFrame(frame, None, geometry, travel, float(scene.defocus[frame]))
+            rendered = RenderedFrame(
+                frame, None, geometry, travel, float(scene.light.defocus[frame])
+            )
             people.extend(annotate(scene, rendered)[0])
             for person in scene.people:
-                distance = np.linalg.norm(person.position(scene.times[frame : frame + 1]))
-                heights.append(scene.focal * person.body.height / distance)
+                distance = np.linalg.norm(person.position(scene.light.times[frame : frame + 1]))
+                heights.append(scene.lens.focal * person.body.height / distance)
     return people, np.array(heights)
 
 

@@ -9,7 +9,6 @@ from the right ankle (0) to the top of the head (14).
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from numbers import Real
@@ -19,10 +18,10 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from diffpose_mm.evaluation.posetrack_files import KEYPOINTS
-from diffpose_mm.evaluation.posetrack_protocol import JOINTS
-from diffpose_mm.evaluation.posetrack_records import check_records
-
+from ..files import read_json
+from ..videos import forward_slashes
+from .keypoints import JOINTS, KEYPOINTS
+from .records import check_records, repair_records
 from .report import Report
 
 _PLACE_OF_JOINT = [KEYPOINTS.index(joint) for joint in JOINTS]
@@ -87,11 +86,11 @@ def read_video(file: Path, year: int, first_id: int, report: Report) -> Video:
 
 def _load(file: Path) -> Any:
     try:
-        if file.suffix == '.mat':
+        if file.suffix.lower() == '.mat':
             return loadmat(file, simplify_cells=True)
-        return json.loads(file.read_bytes())
+        return read_json(file)
     except Exception as error:  # scipy raises all kinds on files that are cut short
-        kind = 'MATLAB' if file.suffix == '.mat' else 'JSON'
+        kind = 'MATLAB' if file.suffix.lower() == '.mat' else 'JSON'
         raise BrokenFileError(f'cannot be read as {kind}: {error}') from error
 
 
@@ -117,6 +116,7 @@ def _from_coco(file: Path, content: dict, year: int, report: Report) -> Video:
             f'categories[0]["keypoints"] lacks {", ".join(j for j in JOINTS if j not in names)}'
         )
     source = [names.index(name) if name in names else -1 for name in KEYPOINTS]
+    repair_records(content)
     _check(content, len(names))
 
     images = []
@@ -303,7 +303,7 @@ def _is(value: Any, kind: type, field: str) -> Any:
 
 def _frame_path(value: Any, field: str) -> str:
     """A relative path with a folder, which is the video's."""
-    path = PurePosixPath(_is(value, str, field))
+    path = PurePosixPath(forward_slashes(_is(value, str, field)))
     if path.is_absolute() or '..' in path.parts or len(path.parts) < 2 or '\0' in value:
         raise BrokenFileError(
             f'{field} is {value!r}, but must be a path like images/val/000342_mpii_test/000000.jpg'

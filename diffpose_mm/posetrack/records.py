@@ -1,4 +1,4 @@
-"""The fields of PoseTrack18's files, checked before anything is made of them."""
+"""The fields of COCO-style files of videos, checked before anything is made of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-# Of what each field has to be, where it is present; those of _NUMBERS are lists of so many numbers.
+from ..videos import forward_slashes
+
+# Expected type of each optional field; fields in _NUMBERS are fixed-length lists.
 _IMAGE = dict(
     id='integer',
     file_name='text',
@@ -54,6 +56,39 @@ _KINDS = {
 }
 
 
+_INTEGERS = {
+    name: tuple(field for field, kind in kinds.items() if kind in ('integer', 'count'))
+    for name, kinds in (('images', _IMAGE), ('annotations', _ANNOTATION))
+}
+
+
+def repair_records(content: Any) -> None:
+    """Bring to one form, in place, what programs write differently and means the same.
+
+    Whole numbers written as 7.0 become integers (pandas does so where a column has gaps), and
+    backslashes in ``file_name`` (of Windows) become slashes. What is wrong stays, for
+    :func:`check_records`.
+
+    Args:
+        content: with the lists ``images`` and ``annotations``, and ``categories``.
+    """
+    for name, fields in (*_INTEGERS.items(), ('categories', ('id',))):
+        records = content.get(name)
+        for record in records if isinstance(records, list) else ():
+            if not isinstance(record, dict):
+                continue
+            for field in fields:
+                if isinstance(record.get(field), float):
+                    record[field] = whole_number(record[field])
+            if isinstance(record.get('file_name'), str):
+                record['file_name'] = forward_slashes(record['file_name'])
+
+
+def whole_number(value: Any) -> Any:
+    """The integer that a float such as 7.0 stands for; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def check_records(where: str, content: dict, num_keypoints: int, needed: Sequence[str]) -> None:
     """Check images and annotations, field by field.
 
@@ -79,7 +114,7 @@ def check_records(where: str, content: dict, num_keypoints: int, needed: Sequenc
                 if field not in record:
                     raise ValueError(
                         f"{where}: {_named(name, index, record)} lacks '{field}'; "
-                        'this is not a PoseTrack18 annotation file'
+                        'this is not an annotation file of the COCO style'
                     )
             for field, kind in kinds.items():
                 value = record.get(field)
@@ -119,8 +154,8 @@ def _check_numbers(where: str, annotations: Sequence[dict], field: str, length: 
         if not isinstance(row, list):
             raise ValueError(f"{where}: {name}: '{field}' is {_short(row)}, not a list of numbers")
         if len(row) != length:
-            wanted = f'3 x {length // 3} (so many keypoints)' if field == 'keypoints' else length
-            raise ValueError(f"{where}: {name} has {len(row)} values in '{field}', not {wanted}")
+            expected = f'3 x {length // 3} (so many keypoints)' if field == 'keypoints' else length
+            raise ValueError(f"{where}: {name} has {len(row)} values in '{field}', not {expected}")
         for value in row:
             if not _is_number(value):
                 raise ValueError(

@@ -1,7 +1,7 @@
-"""Official PoseTrack downloads brought into the form that the data sets read."""
+"""PoseTrack's files: names of keypoints, checks of records, official downloads converted."""
 
 from .official_files import BrokenFileError, Video, read_video
-from .posetrack import find_annotations, prepare
+from .prepare import find_annotations, prepare
 from .report import FINDINGS, Report
 
 __all__ = [

@@ -4,10 +4,11 @@ Needs numpy, OpenCV and rich only. ``synthesize`` writes a data set; ``Scene`` a
 the world and the camera behind it.
 """
 
+from .difficulty import DIFFICULTIES, Difficulty
 from .generate import generate_video, make_scene, statistics, synthesize, video_name, video_seed
 from .labels import annotate, occlusion
 from .render import RenderedFrame, render
-from .scene import DIFFICULTIES, Difficulty, Scene
+from .scene import Scene
 
 __all__ = [
     'DIFFICULTIES',

@@ -9,8 +9,8 @@ from official_posetrack import WRITERS, make_truth
 from property_cases import cases, damaged
 
 from diffpose_mm.datasets import PoseTrack17ClipDataset, PoseTrack18ClipDataset
-from diffpose_mm.datasets.prepare import BrokenFileError, Report, prepare, read_video
 from diffpose_mm.evaluation import load_ground_truth
+from diffpose_mm.posetrack import BrokenFileError, Report, prepare, read_video
 
 
 @pytest.fixture(scope='module', params=[17, 18, 21])

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .body import HAIR_TONES, SKIN_TONES, cloth_color
+from .palette import HAIR_TONES, SKIN_TONES, cloth_color
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, cells: tuple[int, int]):
@@ -147,10 +147,10 @@ def make_background(
         x, r = rng.uniform(0, width), rng.uniform(5, 28) * scale
         color = np.array([rng.uniform(20, 70), rng.uniform(60, 130), rng.uniform(30, 90)])
         for _ in range(6):
-            spot = (int(x + rng.normal(0, r)), int(horizon - abs(rng.normal(0, 0.7 * r))))
+            center = (int(x + rng.normal(0, r)), int(horizon - abs(rng.normal(0, 0.7 * r))))
             cv2.circle(
                 image,
-                spot,
+                center,
                 int(r * rng.uniform(0.3, 0.7)),
                 _color(color * rng.uniform(0.7, 1.3)),
                 -1,

@@ -16,7 +16,7 @@ during the exposure and the diameter b of the defocus disc.
 import cv2
 import numpy as np
 
-from .body import EARS, KEYPOINT_DEPTH, KEYPOINT_GIRTH, KEYPOINT_PARTS, KEYPOINTS, PARTS
+from .anatomy import EARS, KEYPOINT_DEPTH, KEYPOINT_GIRTH, KEYPOINT_PARTS, PARTS
 from .render import RenderedFrame, draw_ids
 from .scene import SUPERSAMPLE, Scene
 
@@ -26,7 +26,7 @@ MIN_JOINTS = 4
 MIN_VISIBLE = 0.4
 
 _ADJACENT = np.array([[part in names for part in PARTS] for names in KEYPOINT_PARTS])
-_USED = np.array([j not in EARS for j in range(len(KEYPOINTS))])
+_USED = np.array([j not in EARS for j in range(len(KEYPOINT_PARTS))])
 
 
 def front_quads(scene: Scene, geometry: dict[str, np.ndarray], points: np.ndarray) -> np.ndarray:
@@ -40,11 +40,11 @@ def front_quads(scene: Scene, geometry: dict[str, np.ndarray], points: np.ndarra
     """
     shown = np.flatnonzero(geometry['visible'][0])
     corners = geometry['flat'][0][scene.quads[shown]]
-    spot = np.rint(points * SUPERSAMPLE + 0.5)
+    pixels = np.rint(points * SUPERSAMPLE + 0.5)
     low, high = corners.min(1), corners.max(1)
-    near = ((low[None] <= spot[:, None]) & (spot[:, None] <= high[None])).all(-1)
+    near = ((low[None] <= pixels[:, None]) & (pixels[:, None] <= high[None])).all(-1)
     row, col = np.nonzero(near)
-    quad, at = corners[col], spot[row]
+    quad, at = corners[col], pixels[row]
     edge = np.roll(quad, -1, 1) - quad
     offset = at[:, None] - quad
     side = edge[..., 0] * offset[..., 1] - edge[..., 1] * offset[..., 0]
@@ -95,13 +95,13 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
         people of whom too little is seen to be annotated (fewer than MIN_JOINTS joints, or fewer
         than MIN_VISIBLE of those inside the frame).
     """
-    width, height = scene.size
+    width, height = scene.lens.size
     geometry = frame.geometry
     hidden = occlusion(scene, geometry)
-    affine = scene.background_affine(scene.times[frame.index : frame.index + 1])[0]
+    affine = scene.panorama.affine(scene.light.times[frame.index : frame.index + 1])[0]
     inverse = cv2.invertAffineTransform(affine)
-    ignored = [region @ inverse[:, :2].T + inverse[:, 2] for region in scene.crowd]
-    ignored = [_polygon(region, scene.size) for region in ignored]
+    ignored = [region @ inverse[:, :2].T + inverse[:, 2] for region in scene.panorama.crowd]
+    ignored = [_polygon(region, scene.lens.size) for region in ignored]
     annotations, ids = [], None
     for index in range(len(scene.people)):
         pixels = geometry['pixels'][0, index]
@@ -116,7 +116,7 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
             for contour in contours:
                 contour = cv2.approxPolyDP(contour, 2.0, True)[:, 0] / SUPERSAMPLE
                 if len(contour) > 2:
-                    ignored.append(_polygon(contour, scene.size))
+                    ignored.append(_polygon(contour, scene.lens.size))
             continue
         box = geometry['heads'][0, index]
         low = np.minimum(box[:2], pixels[1:3].min(0))
@@ -127,7 +127,7 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
         low, high = low - margin, high + margin
         head_size = 0.6 * np.linalg.norm(high - low)
         smear = np.hypot(frame.travel[index], frame.defocus)
-        blurred = (smear > BLUR_SHARE * head_size) & (smear > BLUR_PIXELS * scene.unit)
+        blurred = (smear > BLUR_SHARE * head_size) & (smear > BLUR_PIXELS * scene.lens.unit)
         keypoints = np.where(inside[:, None], pixels, 0)
         flat = np.concatenate([keypoints, inside[:, None]], 1).ravel()
         corner = pixels[inside].min(0)

@@ -13,11 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PIL import Image
-
-from diffpose_mm.evaluation.posetrack_files import PERSON_CATEGORY
-from diffpose_mm.files import atomic_write
-
+from ..files import atomic_write, data_files
+from .folders import FrameFolders
+from .keypoints import PERSON_CATEGORY
 from .official_files import BrokenFileError, Video, read_video
 from .report import Report
 
@@ -42,8 +40,10 @@ def find_annotations(src: Path, split: str) -> list[Path]:
     """
     tried = [src / folder / split for folder in _ANNOTATIONS]
     for folder in tried:
-        files = {path.stem: path for path in folder.glob('*.mat')}
-        files.update((path.stem, path) for path in folder.glob('*.json'))
+        names = data_files(folder) if folder.is_dir() else []
+        files = {}
+        for ending in ('.mat', '.json'):
+            files |= {Path(n).stem: folder / n for n in names if n.lower().endswith(ending)}
         if files:
             return [files[name] for name in sorted(files)]
     raise FileNotFoundError(
@@ -107,7 +107,7 @@ def prepare(
 
     for split, paths in files.items():
         report.count(split, videos=0, broken_files=0)
-        folders = _Folders(root)
+        folders = FrameFolders(root)
         videos = []
         for number, path in enumerate(paths):
             if progress:
@@ -144,8 +144,8 @@ def prepare(
 def _image_root(src: Path, files: dict[str, list[Path]], images: str | Path | None) -> Path | None:
     """The folder that ``images/...`` is relative to, None if there is none."""
     if images is not None:
-        given = Path(images)
-        candidates = [given, given.parent] if given.name == 'images' else [given]
+        images = Path(images)
+        candidates = [images, images.parent] if images.name == 'images' else [images]
     else:
         # .../posetrack_data/annotations/val/X.json -> the folders above, the download's included
         candidates = [src, src / 'posetrack_data']
@@ -153,52 +153,8 @@ def _image_root(src: Path, files: dict[str, list[Path]], images: str | Path | No
     return next((path.resolve() for path in candidates if (path / 'images').is_dir()), None)
 
 
-class _Folders:
-    """What lies in the folders of frames: asked for once, kept."""
-
-    def __init__(self, root: Path | None) -> None:
-        self.root = root
-        self._frames: dict[str, dict[str, int]] = {}
-        self._sizes: dict[str, tuple[int, int] | None] = {}
-        self.original: dict[str, str] = {}
-
-    def frames(self, folder: str) -> dict[str, int]:
-        """Name -> bytes of the pictures in a folder of the download, sorted by name."""
-        if folder not in self._frames:
-            found = {}
-            if self.root is not None and (self.root / folder).is_dir():
-                with os.scandir(self.root / folder) as entries:
-                    found = {
-                        e.name: e.stat().st_size
-                        for e in entries
-                        if e.is_file()  # no link to a file that is gone
-                        and e.name.lower().endswith(('.jpg', '.jpeg', '.png'))
-                    }
-            self._frames[folder] = dict(sorted(found.items()))
-        return self._frames[folder]
-
-    def size(self, folder: str) -> tuple[int, int] | None:
-        """Width and height of the folder's first readable picture."""
-        if folder not in self._sizes:
-            self._sizes[folder] = None
-            for name in self.frames(folder):
-                try:
-                    with Image.open(self.root / folder / name) as picture:
-                        self._sizes[folder] = picture.size
-                    break
-                except OSError:
-                    continue
-        return self._sizes[folder]
-
-    def problem(self, image: dict) -> str | None:
-        """Why a frame cannot be read, as far as its size on disk tells."""
-        folder, name = os.path.split(self.original.get(image['file_name'], image['file_name']))
-        length = self.frames(folder).get(name)
-        return 'is missing' if length is None else None if length else 'is empty'
-
-
 def _place_frames(
-    video: Video, year: int, folders: _Folders, out: Path | None, report: Report
+    video: Video, year: int, folders: FrameFolders, out: Path | None, report: Report
 ) -> None:
     """Give PoseTrack17 its frame range and numbered names; link the folders into ``out``."""
     for folder, images in _by_folder(video).items():
@@ -209,10 +165,10 @@ def _place_frames(
         plain = all(_PLAIN_FRAME.fullmatch(name) for name in names)
         plain = plain and len({len(name) for name in names}) == 1
         numbers = {name: _number_of(name) for name in names}
-        known = [number for number in numbers.values() if number is not None]
-        if year == 17 and known:
+        in_names = [number for number in numbers.values() if number is not None]
+        if year == 17 and in_names:
             for image in images:
-                image.update(frame_range=[min(known), max(known)], nframes=len(set(known)))
+                image.update(frame_range=[min(in_names), max(in_names)], nframes=len(set(in_names)))
         if out is not None and on_disk:
             if plain:
                 _link(out / folder, folders.root / folder)
@@ -276,7 +232,7 @@ def _link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-def _check_video(video: Video, split: str, folders: _Folders, report: Report) -> None:
+def _check_video(video: Video, split: str, folders: FrameFolders, report: Report) -> None:
     """Add sizes to the frames and everything that is wrong with them and the persons."""
     persons: dict[int, list[dict]] = {image['id']: [] for image in video.images}
     for person in video.annotations:
@@ -310,17 +266,17 @@ def _check_video(video: Video, split: str, folders: _Folders, report: Report) ->
     )
 
 
-def _check_range(video: Video, folders: _Folders, report: Report) -> None:
+def _check_range(video: Video, folders: FrameFolders, report: Report) -> None:
     """Lengths of the video and jumps of the numbers, folder by folder."""
     for folder, images in _by_folder(video).items():
-        told = {image['nframes'] for image in images}
+        annotated = {image['nframes'] for image in images}
         on_disk = len(folders.frames(folder))
-        lengths = told | {len(images)} | ({on_disk} if on_disk else set())
+        lengths = annotated | {len(images)} | ({on_disk} if on_disk else set())
         if len(lengths) > 1:
             disk = f', {on_disk} on disk' if on_disk else ''
             report.add(
                 'frame count',
-                f'{video.name}: nframes {", ".join(map(str, sorted(told)))}, '
+                f'{video.name}: nframes {", ".join(map(str, sorted(annotated)))}, '
                 f'{len(images)} listed{disk}',
             )
         numbers = [_number_of(os.path.basename(image['file_name'])) for image in images]
@@ -330,7 +286,7 @@ def _check_range(video: Video, folders: _Folders, report: Report) -> None:
 
 
 def _check_image(
-    image: dict, has_persons: bool, place: str, folders: _Folders, report: Report
+    image: dict, has_persons: bool, place: str, folders: FrameFolders, report: Report
 ) -> None:
     if folders.root is None:
         return
@@ -341,11 +297,11 @@ def _check_image(
     size = folders.size(os.path.dirname(image['file_name']))
     if size is None:
         return
-    told = image.setdefault('width', size[0]), image.setdefault('height', size[1])
-    if told != size:
+    annotated = image.setdefault('width', size[0]), image.setdefault('height', size[1])
+    if annotated != size:
         report.add(
             'image of another size',
-            f'{place}: annotated {told[0]} x {told[1]}, is {size[0]} x {size[1]}',
+            f'{place}: annotated {annotated[0]} x {annotated[1]}, is {size[0]} x {size[1]}',
         )
 
 
@@ -394,16 +350,16 @@ def _renumber(videos: list[Video], split: str, report: Report) -> None:
             videos.remove(video)
     persons = [person for video in videos for person in video.annotations]
     next_id = max((person['id'] for person in persons), default=0) + 1
-    known = set()
+    ids = set()
     for person in persons:
-        if person['id'] in known:
+        if person['id'] in ids:
             report.add(
                 'duplicate annotation id',
                 f'{split}: {person["id"]} of image {person["image_id"]} is now {next_id}',
             )
             person['id'] = next_id
             next_id += 1
-        known.add(person['id'])
+        ids.add(person['id'])
 
 
 def _write_json(path: Path, content: dict, indent: int | None = None) -> None:

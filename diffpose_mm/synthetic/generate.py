@@ -17,46 +17,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...files import atomic_write
-from .body import KEYPOINTS
+from ..files import atomic_write, data_files
+from ..posetrack.keypoints import PERSON_CATEGORY
+from .difficulty import difficulty_named
 from .labels import BLUR_PIXELS, BLUR_SHARE, annotate
+from .lens import FPS
 from .render import render
-from .scene import FPS, Scene, difficulty_named
+from .scene import Scene
 
 SPLITS = ('train', 'val')
 MANIFEST = 'synthetic.json'
 # Raise it whenever the same arguments give other pixels or labels.
 GENERATOR_REVISION = 4
-
-CATEGORIES = [
-    dict(
-        supercategory='person',
-        id=1,
-        name='person',
-        keypoints=list(KEYPOINTS),
-        skeleton=[
-            [16, 14],
-            [14, 12],
-            [17, 15],
-            [15, 13],
-            [12, 13],
-            [6, 12],
-            [7, 13],
-            [6, 7],
-            [6, 8],
-            [7, 9],
-            [8, 10],
-            [9, 11],
-            [2, 3],
-            [1, 2],
-            [1, 3],
-            [2, 4],
-            [3, 5],
-            [4, 6],
-            [5, 7],
-        ],
-    )
-]
 
 
 def video_seed(seed: int, split: str, index: int) -> np.random.SeedSequence:
@@ -69,7 +41,7 @@ def make_scene(
 ) -> Scene:
     """The Scene that :func:`synthesize` draws as video ``index`` of ``split``."""
     rng = np.random.default_rng(video_seed(seed, split, index))
-    return Scene(rng, size, frames, difficulty_named(difficulty))
+    return Scene.draw(rng, size, frames, difficulty_named(difficulty))
 
 
 def video_id(split: str, index: int) -> str:
@@ -137,7 +109,7 @@ def _write_video(job: dict) -> str:
     # Last of all: a video whose json is there is complete.
     _write_json(
         root / 'annotations' / split / f'{name}.json',
-        dict(images=images, annotations=annotations, categories=CATEGORIES),
+        dict(images=images, annotations=annotations, categories=[PERSON_CATEGORY]),
     )
     return name
 
@@ -203,7 +175,7 @@ def _claim(root: Path, header: dict) -> None:
                     f'not the {header[name]} asked for; choose another folder or delete that one'
                 )
         return
-    if root.exists() and any(root.iterdir()):
+    if root.exists() and data_files(root):
         raise ValueError(
             f'{root} is not empty and has no {MANIFEST}: it is not a synthetic data '
             'set; choose another folder'
@@ -284,7 +256,7 @@ def synthesize(
 
     summary = {}
     for split, count in zip(SPLITS, (train_videos, val_videos)):
-        merged = dict(images=[], annotations=[], categories=CATEGORIES)
+        merged = dict(images=[], annotations=[], categories=[PERSON_CATEGORY])
         for index in range(count):
             path = root / 'annotations' / split / f'{video_name(split, index)}.json'
             video = json.loads(path.read_text())

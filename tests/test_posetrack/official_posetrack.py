@@ -188,3 +188,15 @@ WRITERS = {
     18: write_posetrack18,
     21: lambda root, truth, splits=('val',): write_posetrack18(root, truth, splits, year=21),
 }
+
+
+def load(out, year, split='val'):
+    """The converted file of a split."""
+    return json.loads((out / f'annotations/posetrack{year}_{split}.json').read_text())
+
+
+def edit(file, change):
+    """Change the content of a json file in place."""
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
