@@ -1,4 +1,4 @@
-"""Figures of what hypotheses are worth: curves over steps, error over spread, people."""
+"""Figures of the quality of hypotheses: curves over steps, error over spread, people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ PANELS = {
     'AP': ('AP mean', 'AP consensus', None),
     'AP on occluded joints': ('AP occl. mean', 'AP occl. consensus', None),
     'PCK, %': ('mean PCK', None, 'best-of-N PCK'),
-    'pairs counted double, %': ('mean double', 'consensus double', None),
-    'left-right swaps, %': ('mean swap', 'consensus swap', None),
+    'duplicate rate, %': ('mean duplicate rate', 'consensus duplicate rate', None),
+    'inversion rate, %': ('mean inversion rate', 'consensus inversion rate', None),
     'Spearman, spread with error': ('Spearman', None, None),
 }
 COLORS = ('#20406a', '#c04030', '#e0a020', '#3a8a50', '#8050a0')
@@ -32,14 +32,19 @@ def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
 
     Args:
         path: File to write.
-        rows: A dict for each S x N, with keys ``S``, ``N`` and those of :data:`PANELS`; what is in
-            no row has no panel.
+        rows: A dict for each S x N, with keys ``S``, ``N``, those of :data:`PANELS` and any
+            ``NAME mean`` with its ``NAME consensus``; what is in no row has no panel.
     """
-    panels = {k: v for k, v in PANELS.items() if any(v[0] in row for row in rows)}
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.7 * columns, 2.7 * lines + 0.4), dpi=100, layout='constrained')
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    columns = dict.fromkeys(key for row in rows for key in row)
+    panels = {k: v for k, v in PANELS.items() if v[0] in columns}
+    for name in columns:
+        if name.endswith(' mean') and name not in {v[0] for v in PANELS.values()}:
+            name = name.removesuffix(' mean')
+            panels[name] = (f'{name} mean', f'{name} consensus', None)
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(3.7 * across, 2.7 * down + 0.4), dpi=100, layout='constrained')
+    axes = figure.subplots(down, across, squeeze=False).ravel()
     steps, numbers = (sorted({row[key] for row in rows}) for key in 'SN')
     colors = {number: COLORS[i % len(COLORS)] for i, number in enumerate(numbers)}
     for ax, (title, names) in zip(axes, panels.items()):
