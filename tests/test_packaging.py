@@ -3,6 +3,7 @@
 import ast
 import csv
 import importlib.metadata as metadata
+import os
 import re
 import shutil
 import subprocess
@@ -43,6 +44,10 @@ def test_direct_pins_are_exact_and_agree_with_the_constraints(name):
         assert constraints.get(project) == spec, f'{project}: {name}.txt and constraints.txt differ'
 
 
+@pytest.mark.skipif(
+    'DIFFPOSE_MM_PINNED' not in os.environ,
+    reason='asked for by `make test` alone: other environments may have other versions',
+)
 def test_environment_is_the_pinned_one():
     """A package that pip moved on the way would make every other result hard to repeat."""
     wrong = {}
@@ -53,6 +58,17 @@ def test_environment_is_the_pinned_one():
         if f'=={version}' != spec:
             wrong[project] = (version, spec)
     assert not wrong
+
+
+@pytest.mark.skipif(shutil.which('make') is None, reason='make is not installed')
+def test_make_test_asks_for_the_pinned_environment():
+    """Broken if the test above were skipped everywhere, in continuous integration too."""
+    lines = subprocess.run(
+        ['make', '-n', 'test'], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.replace('\\\n', ' ')
+    (call,) = [line for line in lines.splitlines() if '-m pytest' in line]
+    assert ' DIFFPOSE_MM_PINNED=1 ' in call
+    assert (ROOT / '.ci/run').read_text().rstrip().endswith('exec make test')
 
 
 def test_install_beside_mmpose_moves_nothing():
@@ -181,6 +197,7 @@ def test_wheel_holds_the_package_and_nothing_else(installed):
     modules = {path.relative_to(ROOT) for path in (ROOT / 'diffpose_mm').rglob('*.py')}
     assert not [path for path in modules if not (installed / path).exists()]
     assert (installed / 'diffpose_mm/.mim/model-index.yml').exists()
+    assert (installed / 'diffpose_mm/py.typed').exists(), 'type checkers would ignore all types'
     for path in (ROOT / 'configs').rglob('*.py'):
         copy = installed / 'diffpose_mm/.mim' / path.relative_to(ROOT)
         assert copy.read_bytes() == path.read_bytes()
