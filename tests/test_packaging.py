@@ -71,6 +71,24 @@ def test_make_test_asks_for_the_pinned_environment():
     assert (ROOT / '.ci/run').read_text().rstrip().endswith('exec make test')
 
 
+def test_hooks_lint_as_the_suite_does():
+    """Broken if a commit could pass here and fail there, by another version of the linter."""
+    hooks = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())
+    (ruff,) = [repo for repo in hooks['repos'] if repo['repo'].endswith('/ruff-pre-commit')]
+    assert f'=={ruff["rev"].removeprefix("v")}' == requirements('tests')['ruff']
+    assert {hook['id'] for hook in ruff['hooks']} == {'ruff-check', 'ruff-format'}
+
+
+def test_github_runs_what_continuous_integration_runs():
+    """Broken if the workflow tested something else than .ci/run does, or nothing."""
+    workflow = yaml.safe_load((ROOT / '.github/workflows/test.yml').read_text())
+    steps = workflow['jobs']['test']['steps']
+    assert [step['run'] for step in steps if 'run' in step] == ['.ci/run']
+    assert os.access(ROOT / '.ci/run', os.X_OK)
+    # YAML 1.1 reads the key `on` as True.
+    assert {'push', 'pull_request'} <= set(workflow[True])
+
+
 def test_install_beside_mmpose_moves_nothing():
     """`pip install .` may ask only for what MMPose and MMEngine ask for, at any version."""
     theirs = {
