@@ -149,12 +149,12 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         frame_of_image[image['id']] = frame
 
     # A file cut down to some of its images may still hold the persons of the others.
-    known = [i for i, a in enumerate(annotations) if a['image_id'] in frame_of_image]
-    frame = np.array([frame_of_image[annotations[i]['image_id']] for i in known], dtype=np.int64)
+    kept = [i for i, a in enumerate(annotations) if a['image_id'] in frame_of_image]
+    frame = np.array([frame_of_image[annotations[i]['image_id']] for i in kept], dtype=np.int64)
     order = np.argsort(frame, kind='stable')
-    annotations = [annotations[known[i]] for i in order]
+    annotations = [annotations[kept[i]] for i in order]
     points, present = _joints(
-        [a['keypoints'] for a in annotations], [names_of[known[i]] for i in order]
+        [a['keypoints'] for a in annotations], [names_of[kept[i]] for i in order]
     )
     boxes = [a.get('bbox_head') or (0, 0, 0, 0) for a in annotations]
     poses = TruePoses(
@@ -163,7 +163,7 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         present=present,
         head_size=head_size(np.array(boxes, dtype=np.float64)),
         ignore_regions=_ignore_regions(all_images, path),
-        flags=_flags(annotations, [names_of[known[i]] for i in order], path),
+        flags=_flags(annotations, [names_of[kept[i]] for i in order], path),
         track_id=_track_ids(annotations),
     )
     return GroundTruth(
@@ -214,9 +214,9 @@ def predicted_poses(
     points = np.asarray(points, dtype=np.float64).reshape(*shape, 2)[:, columns]
     scores = np.asarray(scores, dtype=np.float64).reshape(shape)[:, columns]
     is_present = np.any(points != 0, axis=2) | (scores != 0)
-    told = [row for row, given in enumerate(present) if given is not None]
-    if told:
-        is_present[told] = np.array([present[row] for row in told], dtype=bool)[:, columns]
+    stated = [row for row, flags in enumerate(present) if flags is not None]
+    if stated:
+        is_present[stated] = np.array([present[row] for row in stated], dtype=bool)[:, columns]
     return PredictedPoses(
         np.array(frame, dtype=np.int64),
         points,
@@ -391,7 +391,7 @@ def _columns(names: Sequence[str], what: str) -> list[int]:
 
 
 def _by_names(rows: Sequence, names_of: Sequence[tuple[str, ...]], width: int) -> np.ndarray:
-    """Stack rows of K * width values, K and its order told by names, to (n, 15, width)."""
+    """Stack rows of K * width values, in the order of their K names, to (n, 15, width)."""
     out = np.zeros((len(rows), len(JOINTS), width))
     for names in set(names_of):
         chosen = [i for i, other in enumerate(names_of) if other == names]

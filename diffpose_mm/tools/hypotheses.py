@@ -167,7 +167,7 @@ def table(rows: Sequence[dict]) -> str:
     def decimals(key: str) -> int:
         if key in ('Spearman', 'Spearman occluded', 'error/spread'):
             return 2
-        return 3 if max(abs(row[key]) for row in rows if key in row) <= 1 else 1
+        return 3 if 0 < max(abs(row[key]) for row in rows if key in row) <= 1 else 1
 
     def cell(row: dict, key: str) -> str:
         if key not in row:

@@ -50,11 +50,11 @@ def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
     for ax, (title, names) in zip(axes, panels.items()):
         for number, color in colors.items():
             for name, style in zip(names, STYLES.values()):
-                found = [r for r in rows if r['N'] == number and name in r]
+                shown = [r for r in rows if r['N'] == number and name in r]
                 # Of a single hypothesis all three are the same.
-                if found and (number > 1 or name == names[0]):
-                    places = [steps.index(r['S']) for r in found]
-                    values = [r[name] for r in found]
+                if shown and (number > 1 or name == names[0]):
+                    places = [steps.index(r['S']) for r in shown]
+                    values = [r[name] for r in shown]
                     ax.plot(places, values, style, color=color, markersize=4, linewidth=1.4)
         ax.set_xticks(range(len(steps)), steps)
         ax.set_title(title, fontsize=10)
