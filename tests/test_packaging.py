@@ -15,6 +15,8 @@ import pytest
 import yaml
 from mmengine.config import Config
 
+from diffpose_mm.version import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
 TOOLS = sorted(
@@ -137,7 +139,9 @@ def test_model_index_lists_every_config_once():
 
 def test_citation_names_this_version():
     citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
-    assert citation['version'] == metadata.version('diffpose_mm')
+    assert citation['version'] == __version__
+    changelog = (ROOT / 'CHANGELOG.md').read_text(encoding='utf-8')
+    assert f'\n## [{__version__}] - ' in changelog, 'the version has no entry'
 
 
 @pytest.fixture(scope='module')

@@ -28,7 +28,7 @@ COLORS = ('#20406a', '#c04030', '#e0a020', '#3a8a50', '#8050a0')
 
 
 def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
-    """Draw measures over S, a color for each N, a style for what is made of the hypotheses.
+    """Draw measures over S: a color for each N, a line style for each way of aggregation.
 
     Args:
         path: File to write.
@@ -87,10 +87,10 @@ def reliability_plot(
 
     Args:
         path: File to write.
-        panels: By title, the bins of ``all`` joints and perhaps of ``occluded`` ones, as
+        panels: Title -> the bins of ``all`` joints and perhaps of ``occluded`` ones, as
             :func:`~diffpose_mm.evaluation.hypothesis_quality.reliability` makes them: shares of the
             person's size.
-        number: N, of the hypotheses that the spread is of.
+        number: N, the number of hypotheses that the spread was computed from.
     """
     figure = Figure(figsize=(2.9 * len(panels) + 0.5, 3.5), dpi=100, layout='constrained')
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
@@ -130,11 +130,11 @@ class HypothesisPanel:
         image: (h, w, 3) RGB uint8.
         box: (4,) x1, y1, x2, y2 of the person; the panel shows it with a margin.
         hypotheses: (N, K, 2).
-        pose: (K, 2) what is made of them.
+        pose: (K, 2) the prediction, aggregated from them.
         deviations: (K, 2) standard deviation of the hypotheses along x and y.
         true: (K, 2) annotated keypoints.
-        annotated: (K,) which of them are annotated.
-        title: What stands over the panel.
+        annotated: (K,) bool, which keypoints are annotated.
+        title: Title of the panel.
     """
 
     image: np.ndarray
