@@ -107,6 +107,24 @@ def test_python_of_the_documents_can_be_imported(page, block):
             assert all(hasattr(module, alias.name) for alias in node.names)
 
 
+@pytest.mark.parametrize('page', PAGES)
+def test_tests_and_scripts_of_the_documents_exist(page):
+    """Broken if a result could no longer be repeated by the command beside it."""
+    text = (ROOT / page).read_text()
+    missing = [
+        path
+        for path in re.findall(r'\b((?:tests|projects|diffpose_mm)/[\w/]+\.py)\b', text)
+        if not (ROOT / path).exists()
+    ]
+    for path, several, one in re.findall(
+        r'pytest (tests/[\w/]+\.py)(?: -k (?:"([^"]+)"|(\w+)))?', text
+    ):
+        names = ' '.join(re.findall(r'^def (test_\w+)', (ROOT / path).read_text(), re.MULTILINE))
+        words = (several or one).split(' or ')
+        missing += [f'{path} -k {word}' for word in words if word not in names]
+    assert not missing
+
+
 CONFIG_NAME = re.compile(r'\b((?:diffpose|strl|heatmap)_(?:posetrack|synthetic|jhmdb)[\w-]*)\.py')
 
 

@@ -10,14 +10,25 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'diffpose_mm'
 
 
-def floors():
-    """Room -> (rooms of the package, roots from outside that it may not import)."""
-    text = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
-    rows = re.findall(r'^\| `(\w+)` \|[^|]*\|([^|]*)\|([^|]*)\|$', text, re.MULTILINE)
+def rows(text):
+    """Room -> (words of what it may import, roots from outside that it may not), of a table."""
+    found = re.findall(r'^\| `(\w+)` \|[^|]*\|([^|]*)\|([^|]*)\|$', text, re.MULTILINE)
     return {
         room: (set(re.findall(r'\w+', allowed)), re.findall(r'[\w*]+', banned))
-        for room, allowed, banned in rows
+        for room, allowed, banned in found
     }
+
+
+def floors():
+    """Room -> (rooms of the package that it may import, roots from outside that it may not)."""
+    text = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    ground, above = map(rows, text.split('The floors above:'))
+    for allowed, _ in above.values():
+        if 'ground' in allowed:
+            allowed.remove('ground')
+            allowed.update(ground)
+    assert not set(ground) & set(above)
+    return ground | above
 
 
 FLOORS = floors()
@@ -63,7 +74,7 @@ def room_of(name):
 
 def test_every_room_has_a_floor():
     """Broken if a new room could import, and be imported by, anything."""
-    assert len(FLOORS) > 15, 'the table of CONTRIBUTING.md could not be read'
+    assert len(FLOORS) > 20, 'the table of CONTRIBUTING.md could not be read'
     assert not set(ROOMS) - set(FLOORS), 'give it a row in the table of CONTRIBUTING.md'
 
 

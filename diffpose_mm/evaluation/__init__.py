@@ -3,9 +3,10 @@
 from .dump_results import DumpSortedResults
 from .hypothesis_quality import HypothesisQuality
 from .posetrack_ap import PoseTrackAP
-from .posetrack_files import load_ground_truth, load_submission, predicted_poses, write_submission
+from .posetrack_files import load_ground_truth, predicted_poses
 from .posetrack_mota import PoseTrackMOTA, evaluate_tracks
 from .posetrack_protocol import evaluate_poses
+from .posetrack_submissions import load_submission, write_submission
 from .sweep import Sweep, SweepScores
 
 __all__ = [

@@ -19,14 +19,9 @@ from mmengine.logging import MessageHub, print_log
 from mmpose.evaluation.functional import oks_nms, soft_oks_nms
 from mmpose.registry import METRICS
 
-from .posetrack_files import (
-    KEYPOINTS,
-    GroundTruth,
-    load_ground_truth,
-    predicted_poses,
-    write_submission,
-)
+from .posetrack_files import KEYPOINTS, GroundTruth, load_ground_truth, predicted_poses
 from .posetrack_protocol import GROUPS, JointAP, PredictedPoses, evaluate_poses
+from .posetrack_submissions import write_submission
 
 
 @METRICS.register_module()
