@@ -21,8 +21,9 @@ demo: setup
 lint: setup
 	@.venv/bin/ruff check .
 
+# DIFFPOSE_MM_PINNED: this environment is to have the versions of requirements/, and no others.
 test: lint
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 DIFFPOSE_MM_PINNED=1 \
 	    .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 clean:

@@ -173,5 +173,5 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 # The metric reads the annotation file of the tested data set.
-val_evaluator = dict(type='PoseTrackAP', box_source='detected')
+val_evaluator = dict(type='PoseTrackAP')
 test_evaluator = val_evaluator

@@ -3,6 +3,7 @@
 import ast
 import csv
 import importlib.metadata as metadata
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 from mmengine.config import Config
+
+from diffpose_mm.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
@@ -43,6 +46,10 @@ def test_direct_pins_are_exact_and_agree_with_the_constraints(name):
         assert constraints.get(project) == spec, f'{project}: {name}.txt and constraints.txt differ'
 
 
+@pytest.mark.skipif(
+    'DIFFPOSE_MM_PINNED' not in os.environ,
+    reason='asked for by `make test` alone: other environments may have other versions',
+)
 def test_environment_is_the_pinned_one():
     """A package that pip moved on the way would make every other result hard to repeat."""
     wrong = {}
@@ -53,6 +60,35 @@ def test_environment_is_the_pinned_one():
         if f'=={version}' != spec:
             wrong[project] = (version, spec)
     assert not wrong
+
+
+@pytest.mark.skipif(shutil.which('make') is None, reason='make is not installed')
+def test_make_test_asks_for_the_pinned_environment():
+    """Broken if the test above were skipped everywhere, in continuous integration too."""
+    lines = subprocess.run(
+        ['make', '-n', 'test'], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.replace('\\\n', ' ')
+    (call,) = [line for line in lines.splitlines() if '-m pytest' in line]
+    assert ' DIFFPOSE_MM_PINNED=1 ' in call
+    assert (ROOT / '.ci/run').read_text().rstrip().endswith('exec make test')
+
+
+def test_hooks_lint_as_the_suite_does():
+    """Broken if a commit could pass here and fail there, by another version of the linter."""
+    hooks = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())
+    (ruff,) = [repo for repo in hooks['repos'] if repo['repo'].endswith('/ruff-pre-commit')]
+    assert f'=={ruff["rev"].removeprefix("v")}' == requirements('tests')['ruff']
+    assert {hook['id'] for hook in ruff['hooks']} == {'ruff-check', 'ruff-format'}
+
+
+def test_github_runs_what_continuous_integration_runs():
+    """Broken if the workflow tested something else than .ci/run does, or nothing."""
+    workflow = yaml.safe_load((ROOT / '.github/workflows/test.yml').read_text())
+    steps = workflow['jobs']['test']['steps']
+    assert [step['run'] for step in steps if 'run' in step] == ['.ci/run']
+    assert os.access(ROOT / '.ci/run', os.X_OK)
+    # YAML 1.1 reads the key `on` as True.
+    assert {'push', 'pull_request'} <= set(workflow[True])
 
 
 def test_install_beside_mmpose_moves_nothing():
@@ -103,7 +139,9 @@ def test_model_index_lists_every_config_once():
 
 def test_citation_names_this_version():
     citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
-    assert citation['version'] == metadata.version('diffpose_mm')
+    assert citation['version'] == __version__
+    changelog = (ROOT / 'CHANGELOG.md').read_text(encoding='utf-8')
+    assert f'\n## [{__version__}] - ' in changelog, 'the version has no entry'
 
 
 @pytest.fixture(scope='module')
@@ -181,6 +219,7 @@ def test_wheel_holds_the_package_and_nothing_else(installed):
     modules = {path.relative_to(ROOT) for path in (ROOT / 'diffpose_mm').rglob('*.py')}
     assert not [path for path in modules if not (installed / path).exists()]
     assert (installed / 'diffpose_mm/.mim/model-index.yml').exists()
+    assert (installed / 'diffpose_mm/py.typed').exists(), 'type checkers would ignore all types'
     for path in (ROOT / 'configs').rglob('*.py'):
         copy = installed / 'diffpose_mm/.mim' / path.relative_to(ROOT)
         assert copy.read_bytes() == path.read_bytes()

@@ -1,9 +1,9 @@
-"""What hypotheses are worth: best of N, impossible poses, and whether their spread can be believed.
+"""Quality of hypotheses: best of N, consensus, impossible poses, calibration of their spread.
 
-DiffPose draws N poses a person. The average precision of their mean cannot tell whether the true
-pose was among them, whether a single pose counts a limb twice, or whether the joints that spread
-are the ones that err. This does. All coordinates are image pixels; lengths that decide are shares
-of the person's size, the square root of the box's area.
+DiffPose draws N poses of a person. The average precision of their mean cannot tell whether the true
+pose was among them, whether one pose counts a limb twice, or whether the joints that spread are
+those with the larger errors. This metric does. All coordinates are image pixels; thresholds are
+shares of the person's size, the square root of the area of the person's box.
 """
 
 from collections.abc import Sequence
@@ -15,42 +15,49 @@ from mmpose.registry import METRICS
 
 from ..codecs.consensus import consensus, oks
 
+AGGREGATES = ('mean', 'single', 'consensus')
+"""What a pose is made of: all hypotheses, the first one, the one that agrees best with all."""
 
-def paired_errors(
+
+def pair_errors(
     poses: np.ndarray,
     true: np.ndarray,
-    known: np.ndarray,
+    annotated: np.ndarray,
     pairs: Sequence[tuple[int, int]],
-    radius: float,
+    match_radius: float,
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Limbs that are counted twice, and left taken for right.
+    """Count duplicates and inversions among the left-right pairs of joints.
+
+    A duplicate (double counting) has both joints of a pair at one place. An inversion, the term of
+    Ronchi and Perona (ICCV 2017), has each joint of a pair at the true place of the other. Pairs
+    whose true joints are nearer than twice the radius are left out: there the two cannot be told
+    from a right answer.
 
     Args:
         poses: (M, K, 2).
         true: (K, 2).
-        known: (K, ) which joints are annotated.
+        annotated: (K, ) bool.
         pairs: Left and right joints.
-        radius: Two points nearer than it are one spot. Pairs whose true joints are nearer than
-            twice as much are not looked at.
+        match_radius: Two points match if they are nearer than it; the unit of the poses.
 
     Returns:
-        tuple: Pairs on one spot (M, ); pairs of which each joint is on the spot of the other (M, );
-        how many pairs were looked at.
+        tuple: Duplicates of each pose (M, ), inversions of each pose (M, ), and ``num_pairs``, how
+        many pairs were looked at.
     """
-    doubled = np.zeros(len(poses), dtype=int)
-    swapped = np.zeros(len(poses), dtype=int)
-    looked_at = 0
+    duplicates = np.zeros(len(poses), dtype=int)
+    inversions = np.zeros(len(poses), dtype=int)
+    num_pairs = 0
     for left, right in pairs:
-        if not (known[left] and known[right]):
+        if not (annotated[left] and annotated[right]):
             continue
-        if np.linalg.norm(true[left] - true[right]) < 2 * radius:
+        if np.linalg.norm(true[left] - true[right]) < 2 * match_radius:
             continue
-        looked_at += 1
-        doubled += np.linalg.norm(poses[:, left] - poses[:, right], axis=-1) < radius
-        crossed = np.linalg.norm(poses[:, left] - true[right], axis=-1) < radius
-        crossed &= np.linalg.norm(poses[:, right] - true[left], axis=-1) < radius
-        swapped += crossed
-    return doubled, swapped, looked_at
+        num_pairs += 1
+        duplicates += np.linalg.norm(poses[:, left] - poses[:, right], axis=-1) < match_radius
+        inverted = np.linalg.norm(poses[:, left] - true[right], axis=-1) < match_radius
+        inverted &= np.linalg.norm(poses[:, right] - true[left], axis=-1) < match_radius
+        inversions += inverted
+    return duplicates, inversions, num_pairs
 
 
 def root_mean_square(values: np.ndarray) -> float:
@@ -85,21 +92,29 @@ def reliability(spread: np.ndarray, error: np.ndarray, bins: int = 8) -> list[di
 
 @METRICS.register_module()
 class HypothesisQuality(BaseMetric):
-    """Quality of N hypotheses a person, where boxes are the annotated ones.
+    """Quality of N hypotheses of a person, where boxes are the annotated ones.
 
-    For n of ``numbers`` (hypothesis i does not depend on how many are drawn, so one pass serves
-    all of them): ``best-of-n PCK`` and ``best-of-n OKS`` (of the hypothesis with the highest OKS),
-    and ``consensus-of-n PCK``. For the prediction (``mean``), a single hypothesis (``single``) and
-    the consensus of all: the shares of ``double`` counted and of ``swap``-ped pairs. ``Spearman``
-    correlation of spread with error, over all joints and over occluded ones, where the annotations
-    tell them. ``error/spread``, the ratio of their root mean squares: 1 where the spread is that of
-    the errors, above 1 where it is too small. All in percent but these three. ``bins`` has the
-    :func:`reliability` of the last evaluation, of ``all`` joints and of ``occluded`` ones.
+    Keys, after the prefix ``hypotheses/``, in percent but the last three:
+
+    - ``best-of-n PCK`` and ``best-of-n OKS`` for n of ``numbers``, of the hypothesis with the
+      highest OKS among the first n, and ``consensus-of-n PCK``. Hypothesis i does not depend on how
+      many are drawn, so one pass serves all n.
+    - ``mean PCK``, of the prediction.
+    - ``duplicate rate`` and ``inversion rate`` of left-right pairs (:func:`pair_errors`), each for
+      the prediction (``mean``), a ``single`` hypothesis and the ``consensus`` of all.
+    - ``Spearman`` correlation of spread with error over all joints, and ``Spearman occluded`` over
+      occluded ones, where the annotations flag them.
+    - ``error/spread``, the ratio of their root mean squares: 1 where the spread is that of the
+      errors (calibrated), above 1 where it is too small.
+
+    The attribute ``bins`` has the :func:`reliability` of the last evaluation, of ``all`` joints and
+    of ``occluded`` ones.
 
     Args:
         numbers (Sequence[int]): Values of n; those above N are left out. Defaults to (1, 5, 10).
         pck_thr (float): A joint is right within this share of the person's size. Defaults to 0.1.
-        spot (float): And on one spot within this one. Defaults to 0.05.
+        match_radius (float): Two joints are at one place within this share of the person's size.
+            Defaults to 0.05.
         collect_device (str): As in mmengine. Defaults to 'cpu'.
         prefix (str, optional): Defaults to 'hypotheses'.
 
@@ -114,7 +129,7 @@ class HypothesisQuality(BaseMetric):
         self,
         numbers: Sequence[int] = (1, 5, 10),
         pck_thr: float = 0.1,
-        spot: float = 0.05,
+        match_radius: float = 0.05,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -123,7 +138,7 @@ class HypothesisQuality(BaseMetric):
             raise ValueError(f'HypothesisQuality: numbers={numbers} have to be at least 1')
         self.numbers = sorted(set(numbers))
         self.pck_thr = pck_thr
-        self.spot = spot
+        self.match_radius = match_radius
         self.bins: dict[str, list[dict]] = {}
 
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
@@ -144,14 +159,16 @@ class HypothesisQuality(BaseMetric):
                 )
             flags = sample['raw_ann_info'].get('occluded')
             for i in range(len(predicted['keypoints'])):
-                known = np.asarray(true['keypoints_visible'])[i]
-                known = known[..., 0] if known.ndim == 2 else known
+                visible = np.asarray(true['keypoints_visible'])[i]
+                visible = visible[..., 0] if visible.ndim == 2 else visible
+                # A single hypothesis has no spread.
+                spread = predicted.get('keypoint_std', np.zeros_like(predicted['keypoints']))
                 measured = self._measure(
                     np.asarray(predicted['keypoints'], dtype=float)[i],
                     np.asarray(predicted['hypotheses'], dtype=float)[i],
-                    np.asarray(predicted['keypoint_std'], dtype=float)[i],
+                    np.asarray(spread, dtype=float)[i],
                     np.asarray(true['keypoints'], dtype=float)[i],
-                    known > 0,
+                    visible > 0,
                     np.asarray(true['bboxes'], dtype=float)[i],
                     flags,
                 )
@@ -164,7 +181,7 @@ class HypothesisQuality(BaseMetric):
         hypotheses: np.ndarray,
         deviations: np.ndarray,
         true: np.ndarray,
-        known: np.ndarray,
+        annotated: np.ndarray,
         box: np.ndarray,
         occluded: Sequence[int] | None,
     ) -> dict:
@@ -173,39 +190,41 @@ class HypothesisQuality(BaseMetric):
         pairs = [(i, j) for i, j in enumerate(flipped) if i < j]
         area = float((box[2] - box[0]) * (box[3] - box[1]))
         size = np.sqrt(area)
-        result: dict = dict(joints=int(known.sum()))
+        result: dict = dict(joints=int(annotated.sum()))
         if not result['joints']:
             return result
 
-        right = (np.linalg.norm(hypotheses - true, axis=-1) < self.pck_thr * size)[:, known].mean(1)
-        similar = oks(hypotheses[:, known], true[known], area, sigmas[known])
+        distances = np.linalg.norm(hypotheses - true, axis=-1)
+        right = (distances < self.pck_thr * size)[:, annotated].mean(1)
+        similarity = oks(hypotheses[:, annotated], true[annotated], area, sigmas[annotated])
         for n in self.numbers:
             if n <= len(hypotheses):
-                best = int(similar[:n].argmax())
+                best = int(similarity[:n].argmax())
                 chosen = consensus(hypotheses[:n], area, sigmas)
                 result[f'best-of-{n} PCK'] = right[best]
-                result[f'best-of-{n} OKS'] = similar[best]
+                result[f'best-of-{n} OKS'] = similarity[best]
                 result[f'consensus-of-{n} PCK'] = right[chosen]
         error = np.linalg.norm(pose - true, axis=-1)
-        result['mean PCK'] = (error < self.pck_thr * size)[known].mean()
+        result['mean PCK'] = (error < self.pck_thr * size)[annotated].mean()
 
         chosen = consensus(hypotheses, area, sigmas)
         poses = np.stack([pose, hypotheses[0], hypotheses[chosen]])
-        doubled, swapped, result['pairs'] = paired_errors(
-            poses, true, known, pairs, self.spot * size
+        duplicates, inversions, result['num_pairs'] = pair_errors(
+            poses, true, annotated, pairs, self.match_radius * size
         )
-        for name, double, swap in zip(('mean', 'single', 'consensus'), doubled, swapped):
-            result[f'{name} double'], result[f'{name} swap'] = int(double), int(swap)
+        for i, name in enumerate(AGGREGATES):
+            result[f'{name} duplicates'] = int(duplicates[i])
+            result[f'{name} inversions'] = int(inversions[i])
 
-        result['error'] = error[known] / size
-        result['spread'] = np.linalg.norm(deviations, axis=-1)[known] / size
-        flags = np.zeros(len(known)) if occluded is None else np.asarray(occluded)
-        result['occluded'] = flags.astype(bool)[known]
+        result['error'] = error[annotated] / size
+        result['spread'] = np.linalg.norm(deviations, axis=-1)[annotated] / size
+        flags = np.zeros(len(annotated)) if occluded is None else np.asarray(occluded)
+        result['occluded'] = flags.astype(bool)[annotated]
         return result
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Means over the joints or pairs of all people, and the correlations."""
-        # By sample: sums depend on the order, which is another one in several processes.
+        # By sample: float sums depend on the order, which differs with several processes.
         results = sorted((r for r in results if r['joints']), key=lambda r: r['sample'])
         if not results:
             raise ValueError('HypothesisQuality: not one annotated joint among the predictions')
@@ -215,11 +234,12 @@ class HypothesisQuality(BaseMetric):
             if name.endswith(('PCK', 'OKS')):
                 weights = joints if name.endswith('PCK') else np.ones_like(joints)
                 metrics[name] = 100 * float(np.average([r[name] for r in results], weights=weights))
-        pairs = sum(r['pairs'] for r in results)
-        for name in ('mean', 'single', 'consensus'):
-            for kind in ('double', 'swap'):
-                key = f'{name} {kind}'
-                metrics[key] = 100 * sum(r[key] for r in results) / max(pairs, 1)
+        num_pairs = max(sum(r['num_pairs'] for r in results), 1)
+        for name in AGGREGATES:
+            duplicate_rate = 100 * sum(r[f'{name} duplicates'] for r in results) / num_pairs
+            inversion_rate = 100 * sum(r[f'{name} inversions'] for r in results) / num_pairs
+            metrics[f'{name} duplicate rate'] = duplicate_rate
+            metrics[f'{name} inversion rate'] = inversion_rate
 
         error, spread, occluded = (
             np.concatenate([r[key] for r in results]) for key in ('error', 'spread', 'occluded')

@@ -19,14 +19,9 @@ from mmengine.logging import MessageHub, print_log
 from mmpose.evaluation.functional import oks_nms, soft_oks_nms
 from mmpose.registry import METRICS
 
-from .posetrack_files import (
-    KEYPOINTS,
-    GroundTruth,
-    load_ground_truth,
-    predicted_poses,
-    write_submission,
-)
+from .posetrack_files import KEYPOINTS, GroundTruth, load_ground_truth, predicted_poses
 from .posetrack_protocol import GROUPS, JointAP, PredictedPoses, evaluate_poses
+from .posetrack_submissions import write_submission
 
 
 @METRICS.register_module()
@@ -54,8 +49,9 @@ class PoseTrackAP(BaseMetric):
         format_only: only write the submission folder; needs ``outfile_prefix``.
         outfile_prefix: as in mmpose: the folder of this path receives the official submission,
             one json a video. If None nothing is written.
-        box_source: where the tested boxes come from, ``'detected'`` or ``'ground_truth'``; it is
-            stated in the table. A dataset of this package knows it better, and its word counts.
+        box_source: for data sets that do not say it (those of this package do, in
+            ``metainfo['box_source']``, which counts): where the tested boxes come from,
+            ``'detected'`` or ``'ground_truth'``, to be stated in the table.
         collect_device: see mmengine's BaseMetric.
         prefix: see mmengine's BaseMetric.
 
@@ -183,7 +179,7 @@ class PoseTrackAP(BaseMetric):
                 'PoseTrackAP: there are no predictions to evaluate; is the tested dataset empty?'
             )
         if self._ground_truth is None:
-            raise ValueError('PoseTrackAP: ann_file is not given and the tested dataset tells none')
+            raise ValueError('PoseTrackAP: ann_file is not given and the tested dataset has none')
         ground_truth = self._ground_truth
         names = self._keypoint_names(results[0]['keypoints'].shape[1])
         poses = self._select(results, ground_truth)
@@ -286,15 +282,15 @@ class PoseTrackAP(BaseMetric):
         return instance
 
     def _boxes(self) -> str:
-        told = (self.dataset_meta or {}).get('box_source')
-        if told and self.box_source and told != self.box_source:
+        actual = (self.dataset_meta or {}).get('box_source')
+        if actual and self.box_source and actual != self.box_source:
             print_log(
                 f'{type(self).__name__}: box_source={self.box_source!r} in the config is '
-                f'wrong, the tested boxes are {told!r}',
+                f'wrong, the tested boxes are {actual!r}',
                 'current',
                 WARNING,
             )
-        return (told or self.box_source or 'source not stated').replace('_', ' ')
+        return (actual or self.box_source or 'source not stated').replace('_', ' ')
 
     def _table(self, aps: dict[str, JointAP], ground_truth: GroundTruth) -> str:
         title = (

@@ -1,7 +1,7 @@
-"""PoseTrack18's files as the evaluation needs them: ground truth in, submission out and in.
+"""PoseTrack18's ground truth as the evaluation needs it, and predictions in its order.
 
 Ground truth is read either from the COCO-style file that holds all videos or from the official
-folder with one file a video; the two give the same result. A submission is always such a folder.
+folder with one file a video; the two give the same result.
 """
 
 from __future__ import annotations
@@ -21,9 +21,6 @@ from diffpose_mm.videos import forward_slashes, video_names, videos_of
 from .posetrack_protocol import PredictedPoses, TruePoses, head_size
 
 _FLAGS = ('occluded', 'blurred')
-_IMAGE_FIELDS = ('id', 'file_name', 'vid_id', 'frame_id', 'nframes', 'is_labeled')
-# What the official evaluation assumes of a joint that comes without a score.
-_MISSING_SCORE = -9999.0
 _HINT = 'this is not a PoseTrack18 annotation file'
 
 
@@ -103,12 +100,12 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         frame_of_image[image['id']] = frame
 
     # A file cut down to some of its images may still hold the persons of the others.
-    known = [i for i, a in enumerate(annotations) if a['image_id'] in frame_of_image]
-    frame = np.array([frame_of_image[annotations[i]['image_id']] for i in known], dtype=np.int64)
+    kept = [i for i, a in enumerate(annotations) if a['image_id'] in frame_of_image]
+    frame = np.array([frame_of_image[annotations[i]['image_id']] for i in kept], dtype=np.int64)
     order = np.argsort(frame, kind='stable')
-    annotations = [annotations[known[i]] for i in order]
+    annotations = [annotations[kept[i]] for i in order]
     points, present = _joints(
-        [a['keypoints'] for a in annotations], [names_of[known[i]] for i in order]
+        [a['keypoints'] for a in annotations], [names_of[kept[i]] for i in order]
     )
     boxes = [a.get('bbox_head') or (0, 0, 0, 0) for a in annotations]
     poses = TruePoses(
@@ -117,7 +114,7 @@ def load_ground_truth(path: str | Path, annotations_required: bool = True) -> Gr
         present=present,
         head_size=head_size(np.array(boxes, dtype=np.float64)),
         ignore_regions=_ignore_regions(all_images, path),
-        flags=_flags(annotations, [names_of[known[i]] for i in order], path),
+        flags=_flags(annotations, [names_of[kept[i]] for i in order], path),
         track_id=_track_ids(annotations),
     )
     return GroundTruth(
@@ -168,9 +165,9 @@ def predicted_poses(
     points = np.asarray(points, dtype=np.float64).reshape(*shape, 2)[:, columns]
     scores = np.asarray(scores, dtype=np.float64).reshape(shape)[:, columns]
     is_present = np.any(points != 0, axis=2) | (scores != 0)
-    told = [row for row, given in enumerate(present) if given is not None]
-    if told:
-        is_present[told] = np.array([present[row] for row in told], dtype=bool)[:, columns]
+    stated = [row for row, flags in enumerate(present) if flags is not None]
+    if stated:
+        is_present[stated] = np.array([present[row] for row in stated], dtype=bool)[:, columns]
     return PredictedPoses(
         np.array(frame, dtype=np.int64),
         points,
@@ -178,111 +175,6 @@ def predicted_poses(
         scores,
         np.array(tracks, dtype=np.int64),
     )
-
-
-def write_submission(
-    folder: str | Path,
-    poses_of_image: Mapping[int, Sequence[dict]],
-    ground_truth: GroundTruth,
-    keypoint_names: Sequence[str] = KEYPOINTS,
-) -> list[Path]:
-    """Write predictions as the official folder, one json a video, as poseval and the server want.
-
-    Every frame of the ground truth is listed, also those without a pose. Where poses have no track
-    id the poses of a frame are numbered: such a submission is to the per-frame task alone.
-
-    Args:
-        folder: where to; made if missing.
-        poses_of_image: as for :func:`predicted_poses`, each pose also with ``score`` and
-            optionally ``track_id`` and ``bbox`` (4,) as x, y, width, height in image pixels.
-        ground_truth: the videos and their frames.
-        keypoint_names: names of the K keypoints.
-
-    Returns:
-        The files written.
-    """
-    names = list(keypoint_names)
-    _columns(names, 'the predictions')
-    # Keypoints that PoseTrack has and the model has not (the ears) are written as unannotated.
-    source = [names.index(name) if name in names else None for name in KEYPOINTS]
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for video, images in ground_truth.videos.items():
-        annotations = []
-        for image in images:
-            for number, pose in enumerate(poses_of_image.get(image['id'], ())):
-                triplets = np.column_stack([pose['keypoints'], pose['keypoint_scores']])
-                triplets = [[0.0, 0.0, 0.0] if i is None else triplets[i].tolist() for i in source]
-                annotation = dict(
-                    id=len(annotations),
-                    image_id=image['id'],
-                    category_id=1,
-                    track_id=int(pose.get('track_id', number)),
-                    keypoints=[value for triplet in triplets for value in triplet],
-                    scores=[triplet[2] for triplet in triplets],
-                    score=float(pose['score']),
-                )
-                if 'bbox' in pose:
-                    annotation['bbox'] = np.asarray(pose['bbox'], dtype=np.float64).tolist()
-                annotations.append(annotation)
-        content = dict(
-            images=[{k: image[k] for k in _IMAGE_FIELDS if k in image} for image in images],
-            categories=[PERSON_CATEGORY],
-            annotations=annotations,
-        )
-        files.append(folder / f'{video}.json')
-        files[-1].write_text(json.dumps(content))
-    return files
-
-
-def load_submission(folder: str | Path, ground_truth: GroundTruth) -> dict[int, list[dict]]:
-    """Read a submission folder back.
-
-    Args:
-        folder: json files named as the ground truth's videos.
-        ground_truth: the videos expected.
-
-    Returns:
-        Image id -> poses with ``keypoints`` (17, 2), ``keypoint_scores`` (17,) and
-        ``keypoints_present`` (17,), in the order of :data:`KEYPOINTS`, and ``track_id``. Joints
-        without a score get the lowest rank, as officially.
-
-    Raises:
-        ValueError: if the file of a video is missing or lacks a field.
-    """
-    poses: dict[int, list[dict]] = {}
-    for video in ground_truth.videos:
-        file = Path(folder) / f'{video}.json'
-        if not file.exists():
-            raise ValueError(f'{file}: the submission has no file for this video')
-        content = _read(file, annotations_required=True)
-        names = content['keypoint_names']
-        source = [names.index(name) if name in names else -1 for name in KEYPOINTS]
-        annotations = content['annotations']
-        scores = [a.get('scores') or [_MISSING_SCORE] * len(names) for a in annotations]
-        for annotation, row in zip(annotations, scores):
-            if len(row) != len(names):
-                raise ValueError(
-                    f'{file}: annotation {annotation.get("id")} has {len(row)} '
-                    f"values in 'scores', not {len(names)}"
-                )
-        # One more column, of zeros, stands for keypoints that the file does not have.
-        rows = np.zeros((len(annotations), len(names) + 1, 4))
-        rows[:, :-1, :3] = np.reshape([a['keypoints'] for a in annotations], (-1, len(names), 3))
-        rows[:, :-1, 3] = np.reshape(scores, (-1, len(names)))
-        rows = rows[:, source]
-        present = rows[..., :3].any(axis=2)
-        for annotation, row, is_present in zip(annotations, rows, present):
-            poses.setdefault(annotation['image_id'], []).append(
-                dict(
-                    keypoints=row[:, :2],
-                    keypoint_scores=row[:, 3],
-                    keypoints_present=is_present,
-                    track_id=int(_track_ids([annotation])[0]),
-                )
-            )
-    return poses
 
 
 def _read(file: Path, annotations_required: bool) -> dict:
@@ -351,7 +243,7 @@ def _columns(names: Sequence[str], what: str) -> list[int]:
 
 
 def _by_names(rows: Sequence, names_of: Sequence[tuple[str, ...]], width: int) -> np.ndarray:
-    """Stack rows of K * width values, K and its order told by names, to (n, 15, width)."""
+    """Stack rows of K * width values, in the order of their K names, to (n, 15, width)."""
     out = np.zeros((len(rows), len(JOINTS), width))
     for names in set(names_of):
         chosen = [i for i, other in enumerate(names_of) if other == names]

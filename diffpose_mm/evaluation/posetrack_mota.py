@@ -51,18 +51,17 @@ class PoseTrackMOTA(PoseTrackAP):
     ``MOT recall`` after the prefix ``posetrack/``. It needs ``motmetrics``, installed apart.
 
     Args:
-        tracks: where the numbers of the persons come from: ``'oks'`` links poses from frame to
-            frame by the similarity of their keypoints, best pairs first; ``'boxes'`` takes the
-            numbers of the tested boxes, as files of tracks have them (annotated boxes have the
-            annotated numbers).
-        track_thr: least object keypoint similarity of a link.
-        max_gap: a track may be missed in so many frames of those evaluated.
+        tracks: where the track ids come from: ``'oks'`` links poses from frame to frame by their
+            object keypoint similarity (OKS), best pairs first; ``'boxes'`` takes the ids of the
+            tested boxes, as files of tracks have them (annotated boxes have the annotated ids).
+        track_thr: minimum OKS of a link.
+        max_gap: number of evaluated frames in a row in which a track may be missing.
         joint_thr: joints of a lower score are no predictions. Unlike AP, MOTA counts every one.
-        **kwargs: those of :class:`PoseTrackAP`; a submission gets the numbers of the tracks.
+        **kwargs: those of :class:`PoseTrackAP`; a submission carries the track ids.
 
     Raises:
         ImportError: ``motmetrics`` is not installed.
-        ValueError: for an unknown ``tracks``, boxes or annotations without numbers, a number that
+        ValueError: for an unknown ``tracks``, boxes or annotations without track ids, an id that
             occurs twice in a frame, and as :class:`PoseTrackAP`.
     """
 
@@ -90,7 +89,7 @@ class PoseTrackMOTA(PoseTrackAP):
         return dict(super()._instance(result, i), track_id=result['track_id'])
 
     def _select(self, results: list, ground_truth: GroundTruth) -> dict[int, list[dict]]:
-        """Number the selected poses, and take weak joints out of them."""
+        """Give the selected poses track ids, and drop joints below ``joint_thr``."""
         poses = super()._select(results, ground_truth)
         sigmas = (self.dataset_meta or {}).get('sigmas')
         for images in ground_truth.videos.values():
@@ -99,12 +98,12 @@ class PoseTrackMOTA(PoseTrackAP):
             if self.tracks == 'oks':
                 link_by_oks(frames, self.track_thr, self.max_gap, sigmas)
             for image, found in zip(images, frames):
-                numbers = [pose['track_id'] for pose in found]
-                if -1 in numbers or len(set(numbers)) < len(numbers):
+                track_ids = [pose['track_id'] for pose in found]
+                if -1 in track_ids or len(set(track_ids)) < len(track_ids):
                     raise ValueError(
                         f"PoseTrackMOTA: tracks='boxes', but the boxes of {image['file_name']} "
-                        f'have the track ids {numbers}: each needs one of its own. Test with boxes '
-                        "that have them, or take tracks='oks'"
+                        f'have the track ids {track_ids}: each needs one of its own. Test with '
+                        "boxes that have them, or take tracks='oks'"
                     )
         for found in poses.values():
             for pose in found:
@@ -159,14 +158,14 @@ class JointTracking:
 
 
 def evaluate_tracks(ground_truth: GroundTruth, predicted: PredictedPoses) -> JointTracking:
-    """Track accuracy of predicted poses; the module's first lines have the rules.
+    """Tracking accuracy of predicted poses; the rules stand in the module's docstring.
 
     Args:
         ground_truth: annotated persons with ``track_id``.
         predicted: poses with ``track_id``.
 
     Raises:
-        ValueError: annotated persons without a number.
+        ValueError: annotated persons without a track id.
     """
     import motmetrics
 
@@ -213,7 +212,7 @@ def _rows_by_frame(people: TruePoses | PredictedPoses, has_regions: np.ndarray) 
 def _matches(
     true: TruePoses, predicted: PredictedPoses, persons: np.ndarray, poses: np.ndarray
 ) -> Iterator[tuple]:
-    """For each joint the true and predicted numbers and their distances, NaN where too far."""
+    """For each joint the true and predicted track ids and their distances, NaN where too far."""
     if not len(persons) or not len(poses):
         yield from [([0], [0], [[np.nan]])] * len(JOINTS)
         return
@@ -232,14 +231,14 @@ def _matches(
 def link_by_oks(
     frames: Sequence[list[dict]], thr: float, max_gap: int, sigmas: np.ndarray | None
 ) -> None:
-    """Number the poses of a video, in place, by their likeness from frame to frame.
+    """Give the poses of a video track ids, in place, by their OKS from frame to frame.
 
     Args:
         frames: the poses of each frame, with ``keypoints`` (K, 2), ``keypoint_scores`` (K,) and
             ``area``; they get a ``track_id``.
-        thr: least object keypoint similarity. Of all pairs the most similar is linked first.
-        max_gap: a track that was missed in more frames is not gone on with.
-        sigmas: (K,) of the keypoints.
+        thr: minimum OKS of a link. Of all pairs the most similar is linked first.
+        max_gap: a track that was missing in more frames in a row ends.
+        sigmas: (K,) OKS constants of the keypoints.
     """
     last_pose: dict[int, dict] = {}
     last_frame: dict[int, int] = {}

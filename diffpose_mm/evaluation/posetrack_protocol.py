@@ -30,11 +30,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 import numpy as np
 
 from diffpose_mm.posetrack.keypoints import JOINTS
+
+from .polygons import points_in_regions
 
 GROUPS = {
     'Head': ('head_top', 'head_bottom', 'nose'),
@@ -52,8 +53,6 @@ HEAD_SIZE_FACTOR = 0.6
 
 # Pairs worked on at once: few enough to stay in the processor's cache.
 _CHUNK = 20_000
-# Shewchuk's bound for the 2 x 2 orientation determinant in double precision.
-_ORIENTATION_ERROR = 3.3306690738754716e-16
 
 
 @dataclass
@@ -122,8 +121,8 @@ class JointAP:
     @property
     def mean(self) -> float:
         """Mean over the joints that have an AP, NaN if none has."""
-        known = self.ap[~np.isnan(self.ap)]
-        return float(known.mean()) if len(known) else float('nan')
+        defined = self.ap[~np.isnan(self.ap)]
+        return float(defined.mean()) if len(defined) else float('nan')
 
     @property
     def groups(self) -> dict[str, float]:
@@ -219,11 +218,11 @@ def assign_poses(true: TruePoses, predicted: PredictedPoses) -> tuple[np.ndarray
         first = np.minimum.reduceat(np.where(is_highest, candidate, len(true.frame)), starts)
 
         proposes = highest > 0
-        pose, wanted, highest = pose[starts][proposes], first[proposes], highest[proposes]
-        order = np.lexsort((pose, -highest, wanted))
-        pose, wanted = pose[order], wanted[order]
-        accepted = np.r_[True, wanted[1:] != wanted[:-1]][: len(wanted)]
-        person[pose[accepted]] = wanted[accepted]
+        pose, proposed, highest = pose[starts][proposes], first[proposes], highest[proposes]
+        order = np.lexsort((pose, -highest, proposed))
+        pose, proposed = pose[order], proposed[order]
+        accepted = np.r_[True, proposed[1:] != proposed[:-1]][: len(proposed)]
+        person[pose[accepted]] = proposed[accepted]
 
     correct = np.zeros_like(predicted.present)
     assigned = np.flatnonzero(person >= 0)
@@ -255,88 +254,6 @@ def average_precision(scores: np.ndarray, correct: np.ndarray, num_true: int) ->
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     rises = np.flatnonzero(recall[1:] != recall[:-1]) + 1
     return float(np.sum((recall[rises] - recall[rises - 1]) * precision[rises]))
-
-
-def points_in_regions(
-    points: np.ndarray, frame: np.ndarray, regions: Sequence[Sequence[np.ndarray]]
-) -> np.ndarray:
-    """Whether points lie strictly inside a region of their frame.
-
-    Inside is meant by the even-odd rule, decided exactly; a point on an edge is not inside that
-    region. A region of fewer than three corners has no inside.
-
-    Args:
-        points: (n, 2) float64 x, y in image pixels.
-        frame: (n,) int index into ``regions``, non-decreasing.
-        regions: for each frame its polygons, each (M, 2) float64 in image pixels; the last corner
-            is joined to the first.
-
-    Returns:
-        (n,) bool.
-    """
-    inside = np.zeros(len(points), dtype=bool)
-    regions = [
-        [region for region in frame_regions if len(region) >= 3] for frame_regions in regions
-    ]
-    polygons = [region for frame_regions in regions for region in frame_regions]
-    if not polygons or not len(points):
-        return inside
-
-    # The edges of all polygons, one after the other.
-    sizes = np.array([len(polygon) for polygon in polygons])
-    starts = np.cumsum(sizes) - sizes
-    begin = np.concatenate(polygons).astype(np.float64)
-    following = np.arange(1, len(begin) + 1)
-    following[starts + sizes - 1] = starts
-    end = begin[following]
-    lower, upper = np.minimum(begin, end), np.maximum(begin, end)
-    local_polygon = np.concatenate([np.arange(len(r)) for r in regions])
-
-    last_polygon = np.r_[0, np.cumsum([len(r) for r in regions])]
-    rows = np.searchsorted(frame, np.arange(len(regions) + 1))
-    for index in np.flatnonzero((np.diff(last_polygon) > 0) & (np.diff(rows) > 0)):
-        chosen = slice(last_polygon[index], last_polygon[index + 1])
-        first, last = starts[chosen][0], starts[chosen][-1] + sizes[chosen][-1]
-        near = slice(first, last)
-        position = points[rows[index] : rows[index + 1]]
-        x, y = np.ascontiguousarray(position.T)
-        # Even-odd rule: count the edges that a ray from the point to the right crosses. An edge
-        # wholly to the right is crossed if its ends lie on two sides of the ray; an edge that the
-        # point is beside, or on, has to be looked at closely.
-        beside = lower[near, :1] <= x
-        crossed = (begin[near, 1:] > y) != (end[near, 1:] > y)
-        crossed &= ~beside
-        odd = np.logical_xor.reduceat(crossed, starts[chosen] - first, axis=0)
-        beside &= upper[near, :1] >= x
-        beside &= lower[near, 1:] <= y
-        beside &= upper[near, 1:] >= y
-        if beside.any():
-            edge, point = np.nonzero(beside)
-            polygon = np.repeat(local_polygon[chosen], sizes[chosen])[edge]
-            edge += first
-            side = _orientation(begin[edge], end[edge], position[point])
-            begin_y, end_y = begin[edge, 1], end[edge, 1]
-            crossed = (begin_y > y[point]) != (end_y > y[point])
-            crossed &= np.where(end_y > begin_y, side, -side) > 0
-            np.logical_xor.at(odd, (polygon[crossed], point[crossed]), True)
-            on_edge = side == 0
-            odd[polygon[on_edge], point[on_edge]] = False
-        inside[rows[index] : rows[index + 1]] = odd.any(axis=0)
-    return inside
-
-
-def _orientation(begin: np.ndarray, end: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Exact side of directed edges that points lie on: 1 left, -1 right, 0 on the line."""
-    a, b = begin - points, end - points
-    left, right = a[:, 0] * b[:, 1], a[:, 1] * b[:, 0]
-    determinant = left - right
-    side = np.sign(determinant)
-    unsure = np.abs(determinant) <= _ORIENTATION_ERROR * (np.abs(left) + np.abs(right))
-    for i in np.flatnonzero(unsure):
-        ax, ay, bx, by, px, py = (Fraction(float(v)) for v in (*begin[i], *end[i], *points[i]))
-        exact = (ax - px) * (by - py) - (ay - py) * (bx - px)
-        side[i] = (exact > 0) - (exact < 0)
-    return side
 
 
 def drop_uncounted(true: TruePoses, predicted: PredictedPoses) -> tuple[TruePoses, PredictedPoses]:

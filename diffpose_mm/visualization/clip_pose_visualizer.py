@@ -16,11 +16,11 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
     without them look as mmpose draws them.
 
     Args:
-        name: Of the instance.
-        draw_hypotheses: Draw ``hypotheses`` where there are any. Defaults to True.
-        draw_spread: Draw ``keypoint_std`` where there is any. Defaults to True.
+        name: Name of the instance, as in mmengine.
+        draw_hypotheses: Draw ``hypotheses`` of predictions that have them. Defaults to True.
+        draw_spread: Draw ``keypoint_std`` of predictions that have it. Defaults to True.
         hypothesis_alpha: Opacity of one hypothesis. Defaults to 0.4.
-        draw_track_ids: Write ``track_ids`` where there are any. Defaults to True.
+        draw_track_ids: Write ``track_ids`` of predictions that have them. Defaults to True.
         spread_color: RGB of the ellipses.
         **kwargs: The arguments of :class:`PoseLocalVisualizer`.
     """
@@ -74,7 +74,7 @@ class ClipPoseVisualizer(PoseLocalVisualizer):
         return image
 
     def _draw_instances_bbox(self, image: np.ndarray, instances: InstanceData) -> np.ndarray:
-        """As in the base class, which cannot draw the boxes of nobody."""
+        """As in the base class, which fails on an image without people."""
         return super()._draw_instances_bbox(image, instances) if len(instances) else image
 
     def _draw_links(self, image: np.ndarray, points: np.ndarray, shown: np.ndarray) -> None:

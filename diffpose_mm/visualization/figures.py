@@ -28,7 +28,7 @@ class PosePanel:
         scores: (N, K) scores of the predicted keypoints.
         true: (M, K, 2) annotated keypoints, pixels of ``image``, or None.
         annotated: (M, K) which of them are annotated; None for all.
-        title: What stands over the panel.
+        title: Title of the panel.
     """
 
     image: np.ndarray
@@ -52,7 +52,7 @@ def pose_sheet(
         path: File to write.
         panels: The frames.
         links: Pairs of keypoints that a limb joins.
-        columns: Frames in a row.
+        columns: Number of frames in a row.
         score_thr: Predicted keypoints of a lower score are not drawn.
 
     Raises:
@@ -95,7 +95,7 @@ def denoising_strip(
     joint_name: str = '',
     true: np.ndarray | None = None,
 ) -> None:
-    """Write how DDIM turns noise into the heatmap of one joint.
+    """Draw how DDIM turns noise into the heatmap of one joint.
 
     Top row: the noisy signal x_t that a step starts from. Middle row: the heatmap predicted from
     it, over the image. Bottom row: the same for all joints together.
@@ -106,8 +106,8 @@ def denoising_strip(
         timesteps: The S steps t, from noise to heatmap.
         noisy: S arrays (K, H, W), the signal x_t before each step.
         predicted: S arrays (K, H, W), the heatmaps in [0, 1] that each step predicts.
-        joint: The keypoint of the upper two rows.
-        joint_name: Its name.
+        joint: Index of the keypoint in the upper two rows.
+        joint_name: Name of that keypoint.
         true: (K, H, W) heatmaps of the annotation, in a last column.
 
     Raises:
@@ -166,7 +166,7 @@ def read_scalars(path: str) -> list[dict]:
 def training_curve(
     path: str, scalars: Sequence[dict], metric: str = 'posetrack/AP', smooth: int = 10
 ) -> None:
-    """Write loss and accuracy over iterations and, where validated, the metric over epochs.
+    """Draw loss and accuracy over iterations and, where validated, the metric over epochs.
 
     Args:
         path: File to write.

@@ -1,4 +1,4 @@
-"""Figures of what hypotheses are worth: curves over steps, error over spread, people."""
+"""Figures of the quality of hypotheses: curves over steps, error over spread, people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,36 +20,41 @@ PANELS = {
     'AP': ('AP mean', 'AP consensus', None),
     'AP on occluded joints': ('AP occl. mean', 'AP occl. consensus', None),
     'PCK, %': ('mean PCK', None, 'best-of-N PCK'),
-    'pairs counted double, %': ('mean double', 'consensus double', None),
-    'left-right swaps, %': ('mean swap', 'consensus swap', None),
+    'duplicate rate, %': ('mean duplicate rate', 'consensus duplicate rate', None),
+    'inversion rate, %': ('mean inversion rate', 'consensus inversion rate', None),
     'Spearman, spread with error': ('Spearman', None, None),
 }
 COLORS = ('#20406a', '#c04030', '#e0a020', '#3a8a50', '#8050a0')
 
 
 def step_curves(path: str, rows: Sequence[Mapping[str, float]]) -> None:
-    """Draw measures over S, a color for each N, a style for what is made of the hypotheses.
+    """Draw measures over S: a color for each N, a line style for each way of aggregation.
 
     Args:
         path: File to write.
-        rows: A dict for each S x N, with keys ``S``, ``N`` and those of :data:`PANELS`; what is in
-            no row has no panel.
+        rows: A dict for each S x N, with keys ``S``, ``N``, those of :data:`PANELS` and any
+            ``NAME mean`` with its ``NAME consensus``; what is in no row has no panel.
     """
-    panels = {k: v for k, v in PANELS.items() if any(v[0] in row for row in rows)}
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.7 * columns, 2.7 * lines + 0.4), dpi=100, layout='constrained')
-    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    columns = dict.fromkeys(key for row in rows for key in row)
+    panels = {k: v for k, v in PANELS.items() if v[0] in columns}
+    for name in columns:
+        if name.endswith(' mean') and name not in {v[0] for v in PANELS.values()}:
+            name = name.removesuffix(' mean')
+            panels[name] = (f'{name} mean', f'{name} consensus', None)
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(3.7 * across, 2.7 * down + 0.4), dpi=100, layout='constrained')
+    axes = figure.subplots(down, across, squeeze=False).ravel()
     steps, numbers = (sorted({row[key] for row in rows}) for key in 'SN')
     colors = {number: COLORS[i % len(COLORS)] for i, number in enumerate(numbers)}
     for ax, (title, names) in zip(axes, panels.items()):
         for number, color in colors.items():
             for name, style in zip(names, STYLES.values()):
-                found = [r for r in rows if r['N'] == number and name in r]
+                shown = [r for r in rows if r['N'] == number and name in r]
                 # Of a single hypothesis all three are the same.
-                if found and (number > 1 or name == names[0]):
-                    places = [steps.index(r['S']) for r in found]
-                    values = [r[name] for r in found]
+                if shown and (number > 1 or name == names[0]):
+                    places = [steps.index(r['S']) for r in shown]
+                    values = [r[name] for r in shown]
                     ax.plot(places, values, style, color=color, markersize=4, linewidth=1.4)
         ax.set_xticks(range(len(steps)), steps)
         ax.set_title(title, fontsize=10)
@@ -82,10 +87,10 @@ def reliability_plot(
 
     Args:
         path: File to write.
-        panels: By title, the bins of ``all`` joints and perhaps of ``occluded`` ones, as
+        panels: Title -> the bins of ``all`` joints and perhaps of ``occluded`` ones, as
             :func:`~diffpose_mm.evaluation.hypothesis_quality.reliability` makes them: shares of the
             person's size.
-        number: N, of the hypotheses that the spread is of.
+        number: N, the number of hypotheses that the spread was computed from.
     """
     figure = Figure(figsize=(2.9 * len(panels) + 0.5, 3.5), dpi=100, layout='constrained')
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
@@ -125,11 +130,11 @@ class HypothesisPanel:
         image: (h, w, 3) RGB uint8.
         box: (4,) x1, y1, x2, y2 of the person; the panel shows it with a margin.
         hypotheses: (N, K, 2).
-        pose: (K, 2) what is made of them.
+        pose: (K, 2) the prediction, aggregated from them.
         deviations: (K, 2) standard deviation of the hypotheses along x and y.
         true: (K, 2) annotated keypoints.
-        annotated: (K,) which of them are annotated.
-        title: What stands over the panel.
+        annotated: (K,) bool, which keypoints are annotated.
+        title: Title of the panel.
     """
 
     image: np.ndarray

@@ -31,9 +31,9 @@ class TrackHistory:
         for instance in instances:
             self.people += 1
             box = np.asarray(instance['bbox'], dtype=np.float32).reshape(4)
-            known = self._extents.get(frame_id, box)
+            extent = self._extents.get(frame_id, box)
             self._extents[frame_id] = np.concatenate(
-                [np.minimum(known[:2], box[:2]), np.maximum(known[2:], box[2:])]
+                [np.minimum(extent[:2], box[:2]), np.maximum(extent[2:], box[2:])]
             )
             points = np.asarray(instance['keypoints'], dtype=np.float32)
             deviations = np.asarray(
@@ -94,8 +94,8 @@ class TrackHistory:
             moments[least] = 'least certain'
         # Where nearly all movement is in a few frames, the widest gaps are filled.
         while len(moments) < min(count, len(total)):
-            known = sorted(moments)
-            gap, left = max((b - a, -a) for a, b in zip(known, known[1:]))
+            frames = sorted(moments)
+            gap, left = max((b - a, -a) for a, b in zip(frames, frames[1:]))
             moments[gap // 2 - left] = ''
         return dict(sorted(moments.items()))
 

@@ -6,29 +6,32 @@ this file says what is measured and holds the results.
 """
 
 import argparse
-import contextlib
-import copy
 import json
-import math
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpose.registry import MODELS
-from mmpose.structures import PoseDataSample
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
-
-import diffpose_mm  # noqa: F401  (registers the models)
+from parts import (
+    BACKBONE,
+    CALL,
+    FRAME,
+    NECK,
+    ONE_PASS,
+    PREPARE,
+    VITPOSE,
+    WHOLE,
+    build_models,
+    count_flops,
+    count_parameters,
+    make_parts,
+)
+from timing import AMP, CLOCKS, autocast, describe_run, quartiles, time_parts
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [
@@ -37,168 +40,6 @@ CONFIGS = [
     'diffpose_posetrack18_vit-s_384x288.py',
     'diffpose_posetrack18_384x288.py',
 ]
-CLOCKS = dict(wall=time.perf_counter, cpu=time.process_time)
-AMP = dict(bf16=torch.bfloat16, fp16=torch.float16)
-FRAME, VITPOSE, BACKBONE = 'backbone, 1 frame', 'ViTPose, 1 frame', 'backbone, {} frames'
-NECK, PREPARE, CALL = 'STRL', 'decoder: prepare', 'decoder: one call, N={}'
-KEYPOINTS, WHOLE, ONE_PASS = 'heatmaps to keypoints, N={}', 'whole, S={} N={}', ' (in one pass)'
-
-
-def vitpose_head(in_channels: int, out_channels: int) -> dict:
-    """Config of the head of mmpose's td-hm_ViTPose: two deconvolutions of 256 channels."""
-    return dict(
-        type='HeatmapHead',
-        in_channels=in_channels,
-        out_channels=out_channels,
-        deconv_out_channels=(256, 256),
-        deconv_kernel_sizes=(4, 4),
-    )
-
-
-def build_models(cfg: Config) -> tuple[nn.Module, nn.Module]:
-    """Build a config's estimator with random weights and ViTPose's head for its backbone."""
-    model_cfg = copy.deepcopy(cfg.model)
-    model_cfg.backbone.init_cfg = None
-    model = MODELS.build(model_cfg)
-    head = MODELS.build(vitpose_head(model.neck.in_channels, model.head.out_channels))
-    return model.eval(), head.eval()
-
-
-def count_flops(function: Callable[[], object]) -> int:
-    """FLOPs of matrix products, convolutions and attention: two for each multiply-add."""
-    # The fused attention of CPUs is unknown to the counter, the plain one is two products to it.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        function()
-    return counter.get_total_flops()
-
-
-def count_parameters(model: nn.Module, vitpose_head: nn.Module) -> dict[str, int]:
-    """Parameters of the backbone, STRL, the decoder's two parts, the whole, and ViTPose."""
-
-    def count(module: nn.Module) -> int:
-        return sum(p.numel() for p in module.parameters())
-
-    prepare = sum(
-        p.numel()
-        for name, p in model.head.pose_decoder.named_parameters()
-        if name.startswith('lift_') or '.map_feature.' in name
-    )
-    return dict(
-        backbone=count(model.backbone),
-        neck=count(model.neck),
-        prepare=prepare,
-        call=count(model.head.pose_decoder) - prepare,
-        whole=count(model),
-        vitpose=count(model.backbone) + count(vitpose_head),
-    )
-
-
-def make_parts(
-    model: nn.Module,
-    vitpose_head: nn.Module,
-    input_size: Sequence[int],
-    batch: int,
-    settings: Sequence[tuple[int, int]],
-    device: torch.device,
-) -> dict[str, Callable[[], object]]:
-    """The parts to measure, each a function without arguments.
-
-    Args:
-        model: The estimator.
-        vitpose_head: ViTPose's head.
-        input_size: (w, h) in input pixels.
-        batch: Clips in a batch.
-        settings: (S, N) to sample with; the first also runs from the images on, in one pass.
-        device: Of the models.
-    """
-    frames = model.neck.num_frames
-    decoder, codec = model.head.pose_decoder, model.head.decoder
-    clips = torch.randn(batch, frames, 3, input_size[1], input_size[0], device=device)
-    samples = [PoseDataSample(metainfo=dict(img_id=i, id=i)) for i in range(batch)]
-
-    def backbone(images: Tensor) -> Tensor:
-        # The layout that the estimator chooses, for ViTPose too.
-        return model.backbone(images.contiguous(memory_format=torch.channels_last))[-1]
-
-    def sample(feats: tuple[Tensor], steps: int, hypotheses: int) -> Tensor:
-        cfg = dict(sampling_steps=steps, num_hypotheses=hypotheses)
-        return model.head.sample(feats, samples, model.head.check_test_cfg(cfg))
-
-    tokens = backbone(clips.flatten(0, 1)).unflatten(0, (batch, frames))
-    feats = (model.neck(tokens),)
-    prepared = decoder.prepare(feats[0])
-    width, height = codec.heatmap_size
-
-    parts = {
-        BACKBONE.format(frames): lambda: backbone(clips.flatten(0, 1)),
-        FRAME: lambda: backbone(clips[:, frames // 2]),
-        VITPOSE: lambda: vitpose_head((backbone(clips[:, frames // 2]),)),
-        NECK: lambda: model.neck(tokens),
-        PREPARE: lambda: decoder.prepare(feats[0]),
-    }
-    for n in sorted({1, *(n for _, n in settings)}):
-        x_t = torch.randn(batch * n, model.head.out_channels, height, width, device=device)
-        t = torch.full((batch * n,), model.head.schedule.num_steps - 1, device=device)
-        heatmaps = x_t.unflatten(0, (batch, n)).float()
-        parts[CALL.format(n)] = lambda x_t=x_t, t=t: decoder.denoise(x_t, t, prepared)
-        parts[KEYPOINTS.format(n)] = lambda heatmaps=heatmaps: [
-            codec.decode_hypotheses(h) for h in heatmaps.cpu().numpy()
-        ]
-    first = settings[0]
-    parts[WHOLE.format(*first) + ONE_PASS] = lambda: sample(model.extract_feat(clips), *first)
-    for s, n in settings:
-        parts[WHOLE.format(s, n)] = lambda s=s, n=n: sample(feats, s, n)
-    return parts
-
-
-def time_parts(
-    parts: dict[str, Callable[[], object]],
-    reference: str,
-    repeats: int,
-    device: torch.device,
-    clock: Callable[[], float] = time.perf_counter,
-    min_seconds: float = 0.2,
-    max_seconds: float = math.inf,
-    progress: Callable[[str], None] = lambda line: None,
-) -> list[dict[str, float]]:
-    """Seconds of each part in each repeat; a repeat times all parts in turn.
-
-    Args:
-        parts: Functions without arguments.
-        reference: Name of the part that ratios are taken to: timed at both ends of a repeat.
-        repeats: Number of repeats.
-        device: Waited for, where it works on its own.
-        clock: Returns seconds.
-        min_seconds: A quicker part is called until it has taken so long.
-        max_seconds: No further repeat is started after so long, but three are made.
-        progress: Called with a line of text.
-    """
-
-    def timed(function: Callable[[], object], loops: int) -> float:
-        synchronize(device)
-        start = clock()
-        for _ in range(loops):
-            function()
-        synchronize(device)
-        return (clock() - start) / loops
-
-    loops = {}
-    for name, function in parts.items():
-        progress(f'warm-up: {name}')
-        loops[name] = 1
-        if timed(function, 1) < min_seconds:
-            loops[name] = max(1, min(50, round(min_seconds / max(timed(function, 1), 1e-6))))
-    results, begin = [], time.perf_counter()
-    for i in range(repeats):
-        times = {name: timed(function, loops[name]) for name, function in parts.items()}
-        again = timed(parts[reference], loops[reference])
-        times[reference] = (times[reference] + again) / 2
-        results.append(times)
-        taken = time.perf_counter() - begin
-        progress(f'repeat {i + 1}/{repeats}, {taken:.0f} s')
-        if taken > max_seconds and len(results) >= 3:
-            break
-    return results
 
 
 def measure(
@@ -303,25 +144,6 @@ def measure(
     return rows
 
 
-def autocast(device: torch.device, amp: str | None) -> contextlib.AbstractContextManager:
-    """Autocast of a device in a format of :data:`AMP`, or nothing."""
-    return torch.autocast(device.type, AMP[amp]) if amp else contextlib.nullcontext()
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait for a device that works on its own."""
-    if device.type == 'cuda':
-        torch.cuda.synchronize(device)
-
-
-def quartiles(values: list[float]) -> tuple[float, float]:
-    """First and third quartile."""
-    if len(values) == 1:
-        return values[0], values[0]
-    low, _, high = statistics.quantiles(values, n=4, method='inclusive')
-    return low, high
-
-
 def format_table(rows: list[dict]) -> str:
     """Markdown, aligned so that it reads as text too."""
     head = ['part', 'params (M)', 'GFLOPs', 'ms', 'x backbone', 'quartiles', 'x ViTPose']
@@ -347,38 +169,6 @@ def format_table(rows: list[dict]) -> str:
         + ' | '.join(c.rjust(w) for c, w in zip(line[1:], widths[1:]))
         + ' |'
         for line in cells
-    )
-
-
-def describe_run(args: argparse.Namespace) -> dict:
-    """What must be known of a run to read its numbers."""
-    commit = subprocess.run(
-        ['git', 'log', '-1', '--format=%h'], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if torch.device(args.device).type == 'cuda':
-        hardware = torch.cuda.get_device_name(args.device)
-    else:
-        info = Path('/proc/cpuinfo')
-        names = (
-            [
-                line.split(':')[1].strip()
-                for line in info.read_text().splitlines()
-                if line.startswith('model name')
-            ]
-            if info.exists()
-            else []
-        )
-        hardware = f'{os.cpu_count()} cores of {names[0] if names else "an unknown CPU"}'
-    return dict(
-        date=date.today().isoformat(),
-        commit=commit.stdout.strip() or 'unknown',
-        hardware=hardware,
-        torch=torch.__version__,
-        threads=torch.get_num_threads(),
-        precision=f'autocast {args.amp}' if args.amp else 'float32',
-        compiled=args.compile,
-        clock=args.clock,
-        load=[round(x, 2) for x in os.getloadavg()],
     )
 
 

@@ -1,4 +1,4 @@
-"""Train and test on a data set that was damaged on purpose, and see that every damage is told.
+"""Train and test on a data set that was damaged on purpose, and see that every damage is reported.
 
     python projects/reliability/broken_data.py --out work_dirs/broken_data --seed 0
 
@@ -125,7 +125,7 @@ def compare(check: Checks, what: str, found: dict[str, str], made: dict[str, str
     kinds = ', '.join(f'{n} {kind}' for kind, n in sorted(Counter(made.values()).items()))
     wrong = {p: (made.get(p), found.get(p)) for p in made.keys() | found.keys()}
     wrong = {path: pair for path, pair in wrong.items() if pair[0] != pair[1]}
-    check(what, not wrong, f'{kinds}' + (f'; (made, told): {wrong}' if wrong else ''))
+    check(what, not wrong, f'{kinds}' + (f'; (made, reported): {wrong}' if wrong else ''))
 
 
 def main(argv=None) -> int:
@@ -198,7 +198,7 @@ def main(argv=None) -> int:
         show(text)
         aps[name] = read(out / f'{name}.json')['posetrack/AP']
     compare(check, 'test names every neighbour', named(out / 'test_damaged', 'test'), made['val'])
-    check('nothing is told of the whole data', not named(out / 'test_whole', 'test'))
+    check('nothing is reported of the whole data', not named(out / 'test_whole', 'test'))
     print(f'       posetrack/AP whole {aps["whole"]:.2f}, neighbours damaged {aps["damaged"]:.2f}')
 
     frames = sorted((root / 'images/val').glob('*/*.jpg'))
@@ -224,8 +224,8 @@ def main(argv=None) -> int:
         *common[:-1], 'train_cfg.max_epochs=1',
     )  # fmt: skip
     check('training with broken keyframes in the validation ends', status == 0, f'status {status}')
-    told = 'No validation: 4 keyframes cannot be read' in text
-    check('... without a metric, and says so', told and 'posetrack/AP:' not in text)
+    reported = 'No validation: 4 keyframes cannot be read' in text
+    check('... without a metric, and says so', reported and 'posetrack/AP:' not in text)
     check('... with its checkpoint', (work / 'epoch_1.pth').exists())
     print(f'{check.failed} checks failed')
     return int(check.failed > 0)

@@ -212,11 +212,11 @@ class Bench:
         if not last.exists() or best[0] - best[1]:
             found.append(f'{last.name} {last.exists()}, best checkpoints {best}')
         self.failed |= bool(found)
-        told = f'{len(found)} DIFFERENCES: {found[:5]}' if found else 'bit-identical'
+        outcome = f'{len(found)} DIFFERENCES: {found[:5]}' if found else 'bit-identical'
         # A kill between the arrival of a best checkpoint and the removal of the one before.
         old = sorted(best[1] - best[0])
-        told += f', old files remain: {old}' if old else ''
-        return f'resumed: exit status {status}, {last.name} {told}'
+        outcome += f', old files remain: {old}' if old else ''
+        return f'resumed: exit status {status}, {last.name} {outcome}'
 
     def left(self, work_dir: Path) -> str:
         """Read every file under a checkpoint's name; say which one ``--resume`` would take."""

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from fractions import Fraction
 
 import numpy as np
 
@@ -112,3 +113,19 @@ def as_poses(poses):
         image_id: [dict(keypoints=k, keypoint_scores=s, score=float(s.mean())) for k, s in found]
         for image_id, found in poses.items()
     }
+
+
+def slow_inside(x, y, xs, ys):
+    """Strictly inside a polygon: exact even-odd rule, False on the border."""
+    if len(xs) < 3:
+        return False
+    x, y = Fraction(float(x)), Fraction(float(y))
+    corners = [(Fraction(a), Fraction(b)) for a, b in zip(xs, ys)]
+    inside = False
+    for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1]):
+        if (bx - ax) * (y - ay) == (by - ay) * (x - ax):
+            if min(ax, bx) <= x <= max(ax, bx) and min(ay, by) <= y <= max(ay, by):
+                return False
+        if (ay > y) != (by > y):
+            inside ^= x < ax + (y - ay) * (bx - ax) / (by - ay)
+    return inside

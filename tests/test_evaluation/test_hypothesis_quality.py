@@ -5,14 +5,14 @@ import pytest
 
 from diffpose_mm.evaluation.hypothesis_quality import (
     HypothesisQuality,
-    paired_errors,
+    pair_errors,
     reliability,
 )
 
 SIGMAS = np.array([0.03, 0.05, 0.05, 0.09])
 META = dict(sigmas=SIGMAS, flip_indices=[0, 2, 1, 3])
 TRUE = np.array([[50.0, 10], [20, 50], [80, 50], [50, 90]])
-KNOWN = np.ones(4, dtype=bool)
+ANNOTATED = np.ones(4, dtype=bool)
 
 
 def sample(hypotheses, true=TRUE, visible=None, std=None, occluded=None, pose=None):
@@ -50,19 +50,20 @@ def test_joints_that_are_not_annotated_do_not_count():
     assert metrics['best-of-1 OKS'] == metrics['best-of-1 PCK'] == metrics['mean PCK'] == 100
 
 
-def test_double_counts_and_swaps():
-    double = TRUE.copy()
-    double[1] = double[2] + 1
-    swapped = TRUE[[0, 2, 1, 3]]
-    poses = np.stack([TRUE, double, swapped])
+def test_duplicates_and_inversions_of_worked_poses():
+    """Broken if one were counted as the other, or a pair that is truly at one place were."""
+    duplicate = TRUE.copy()
+    duplicate[1] = duplicate[2] + 1
+    inverted = TRUE[[0, 2, 1, 3]]
+    poses = np.stack([TRUE, duplicate, inverted])
     pairs = [(1, 2)]
-    doubled, crossed, looked_at = paired_errors(poses, TRUE, KNOWN, pairs, radius=5)
-    assert doubled.tolist() == [0, 1, 0] and crossed.tolist() == [0, 0, 1] and looked_at == 1
+    duplicates, inversions, num_pairs = pair_errors(poses, TRUE, ANNOTATED, pairs, match_radius=5)
+    assert duplicates.tolist() == [0, 1, 0] and inversions.tolist() == [0, 0, 1] and num_pairs == 1
     near = TRUE.copy()
     near[2] = near[1] + 3
-    assert paired_errors(poses, near, KNOWN, pairs, radius=5)[2] == 0, 'truly on one spot'
-    unknown = np.array([True, False, True, True])
-    assert paired_errors(poses, TRUE, unknown, pairs, radius=5)[2] == 0
+    assert pair_errors(poses, near, ANNOTATED, pairs, match_radius=5)[2] == 0, 'truly at one place'
+    one_side = np.array([True, False, True, True])
+    assert pair_errors(poses, TRUE, one_side, pairs, match_radius=5)[2] == 0
 
 
 def test_reliability_bins_hold_equally_many_and_tell_a_calibrated_spread():
@@ -92,10 +93,27 @@ def test_best_of_n_grows_with_n_and_a_worked_example_comes_out():
 
 
 def test_shares_are_over_all_pairs():
-    swapped = TRUE[[0, 2, 1, 3]]
-    metrics = measured([sample([TRUE, TRUE]), sample([swapped, TRUE, TRUE][:2], pose=swapped)])
-    assert metrics['mean swap'] == 50 and metrics['single swap'] == 50
-    assert metrics['mean double'] == 0
+    inverted = TRUE[[0, 2, 1, 3]]
+    metrics = measured([sample([TRUE, TRUE]), sample([inverted, TRUE], pose=inverted)])
+    assert metrics['mean inversion rate'] == metrics['single inversion rate'] == 50
+    assert metrics['mean duplicate rate'] == 0
+
+
+def test_match_radius_is_a_share_of_the_persons_size():
+    """Broken if the argument did not reach the pairs, or were taken for pixels."""
+    pose = TRUE.copy()
+    pose[1] = pose[2] + [8, 0]  # 8 % of the box of 100 x 100 pixels
+    for radius, rate in (0.05, 0), (0.1, 100):
+        metrics = measured([sample([pose, pose])], match_radius=radius)
+        assert metrics['mean duplicate rate'] == metrics['consensus duplicate rate'] == rate
+
+
+def test_predictions_without_a_spread_have_no_ratio():
+    """Broken if a pose of one hypothesis, which has no spread, could not be measured."""
+    entry = sample([TRUE, TRUE + 1])
+    del entry['pred_instances']['keypoint_std']
+    metrics = measured([entry])
+    assert metrics['Spearman'] == 0 and 'error/spread' not in metrics
 
 
 def test_spread_that_knows_its_errors_correlates_also_on_occluded_joints():

@@ -11,7 +11,7 @@ POINTS = st.integers(0, 100).map(float)
 
 @st.composite
 def people(draw, most=4):
-    """Samples of 4 joints with the same number of hypotheses, of which some joints are known."""
+    """Samples of 4 joints, some of them annotated, with the same number of hypotheses."""
     number = draw(st.integers(2, 6))
     samples = []
     for index in range(draw(st.integers(1, most))):
@@ -28,7 +28,7 @@ def people(draw, most=4):
 def loops(samples, n, threshold):
     """Best-of-n PCK: of the n first hypotheses the one with the highest OKS."""
     sigmas = [0.03, 0.05, 0.05, 0.09]
-    right = known = 0
+    right = annotated = 0
     for one in samples:
         true = one['gt_instances']['keypoints'][0]
         visible = one['gt_instances']['keypoints_visible'][0]
@@ -47,9 +47,9 @@ def loops(samples, n, threshold):
             )
             if similar > highest + 1e-12:
                 best, highest = pose, similar
-        known += len(joints)
+        annotated += len(joints)
         right += sum(np.hypot(*(best[j] - true[j])) < threshold * 100 for j in joints)
-    return 100 * right / known
+    return 100 * right / annotated
 
 
 @cases(people(), st.integers(1, 6), st.sampled_from([0.055, 0.105, 0.205]))
@@ -88,5 +88,6 @@ def test_hypotheses_that_agree_are_worth_one(samples, first):
     for kind in ('PCK', 'OKS'):
         assert found[f'best-of-1 {kind}'] == found[f'best-of-3 {kind}']
     assert found['best-of-3 PCK'] == found['consensus-of-3 PCK'] == found['mean PCK']
-    assert found['single double'] == found['consensus double'] == found['mean double']
+    for rate in ('duplicate rate', 'inversion rate'):
+        assert found[f'single {rate}'] == found[f'consensus {rate}'] == found[f'mean {rate}']
     assert found['Spearman'] == 0 and 'error/spread' not in found

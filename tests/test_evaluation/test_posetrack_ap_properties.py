@@ -44,11 +44,11 @@ def contents(draw):
             people = []
             for person in range(draw(st.integers(0, 3))):
                 points = rng.integers(1, side, (17, 2))
-                known = rng.random(17) < share
+                annotated = rng.random(17) < share
                 head = [0, 0, int(rng.integers(0, 9)), int(rng.integers(0, 9))]
                 annotation = dict(
                     id=10 * image_id + person, image_id=image_id, track_id=person, category_id=1,
-                    keypoints=np.c_[points * known[:, None], known].ravel().tolist(),
+                    keypoints=np.c_[points * annotated[:, None], annotated].ravel().tolist(),
                     bbox=[0, 0, side, side], bbox_head=head,
                 )  # fmt: skip
                 if draw(st.integers(0, 4)) == 0:
@@ -109,9 +109,9 @@ def test_equals_plain_loops_whatever_the_order_of_batches(tmp_path_factory, case
     found = metric.evaluate(number)
     for kind in ('all', 'occluded', 'blurred', 'clear'):
         key = 'posetrack/AP' if kind == 'all' else f'posetrack/AP ({kind})'
-        known = [ap for ap in slow[kind] if not np.isnan(ap)]
+        defined = [ap for ap in slow[kind] if not np.isnan(ap)]
         if key in found:
-            expected = np.mean(known) if known else np.nan
+            expected = np.mean(defined) if defined else np.nan
             np.testing.assert_allclose(found[key], expected, rtol=0, atol=1e-9, err_msg=key)
     for name, joints in GROUPS.items():
         expected = np.mean([slow['all'][JOINTS.index(joint)] for joint in joints])

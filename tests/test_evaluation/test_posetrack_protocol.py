@@ -1,10 +1,8 @@
 """The vectorised protocol against one written as plain loops, and against hand-made cases."""
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
-from evaluation_cases import KEYPOINTS, as_poses, make_dataset, write_both
+from evaluation_cases import KEYPOINTS, as_poses, make_dataset, slow_inside, write_both
 
 from diffpose_mm.evaluation import evaluate_poses, load_ground_truth, predicted_poses
 from diffpose_mm.evaluation.posetrack_protocol import (
@@ -13,26 +11,9 @@ from diffpose_mm.evaluation.posetrack_protocol import (
     PredictedPoses,
     TruePoses,
     average_precision,
-    points_in_regions,
 )
 
 # --- the protocol once more, frame by frame and joint by joint -----------------------------------
-
-
-def slow_inside(x, y, xs, ys):
-    """Strictly inside a polygon: exact even-odd rule, False on the border."""
-    if len(xs) < 3:
-        return False
-    x, y = Fraction(float(x)), Fraction(float(y))
-    corners = [(Fraction(a), Fraction(b)) for a, b in zip(xs, ys)]
-    inside = False
-    for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1]):
-        if (bx - ax) * (y - ay) == (by - ay) * (x - ax):
-            if min(ax, bx) <= x <= max(ax, bx) and min(ay, by) <= y <= max(ay, by):
-                return False
-        if (ay > y) != (by > y):
-            inside ^= x < ax + (y - ay) * (bx - ax) / (by - ay)
-    return inside
 
 
 def slow_ap(entries, num_true, tied):
@@ -114,8 +95,8 @@ def slow_evaluation(content, poses, tied=False):
         assigned = {}
         for person in range(len(people)):
             best, best_worth = None, 0
-            for number, (wanted, worth) in proposals.items():
-                if wanted == person and worth > best_worth:
+            for number, (proposed, worth) in proposals.items():
+                if proposed == person and worth > best_worth:
                     best, best_worth = number, worth
             if best is not None:
                 assigned[best] = person
@@ -312,30 +293,3 @@ def test_average_precision_of_a_known_curve():
     """Ranked right, wrong, right of three true: 1/3 * 1 + 1/3 * 2/3."""
     ap = average_precision(np.array([0.9, 0.5, 0.7]), np.array([True, True, False]), 3)
     assert ap == pytest.approx(1 / 3 + 2 / 9)
-
-
-@pytest.mark.parametrize('seed', range(20))
-def test_points_in_regions_equal_exact_arithmetic(seed):
-    """Concave, crossing, degenerate polygons; corners, edges and points a rounding error away."""
-    rng = np.random.default_rng(seed)
-    regions, points, frame = [], [], []
-    for index in range(4):
-        polygons = [
-            rng.integers(0, 12, (rng.integers(0, 8), 2)).astype(float)
-            for _ in range(rng.integers(0, 4))
-        ]
-        if seed % 2:
-            polygons = [polygon / 7 + 0.1 for polygon in polygons]
-        regions.append(polygons)
-        candidates = [rng.integers(0, 12, (20, 2)).astype(float), rng.uniform(0, 2, (20, 2))]
-        for polygon in polygons:
-            middle = (polygon + np.roll(polygon, 1, axis=0)) / 2
-            candidates += [polygon, middle, np.nextafter(middle, 100)]
-        points.append(np.concatenate(candidates))
-        frame += [index] * len(points[-1])
-    points = np.concatenate(points)
-    expected = [
-        any(slow_inside(x, y, polygon[:, 0], polygon[:, 1]) for polygon in regions[f])
-        for (x, y), f in zip(points, frame)
-    ]
-    assert points_in_regions(points, np.array(frame), regions).tolist() == expected

@@ -19,7 +19,12 @@ def load_script():
     )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    # As when it is run, the modules beside it are found.
+    sys.path.insert(0, str(ROOT / 'projects/benchmark'))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(ROOT / 'projects/benchmark'))
     return module
 
 

@@ -31,8 +31,13 @@ def streaming():
         sys.path.remove(str(BENCHMARK))
 
 
-def test_the_walker_goes_where_it_looks_at_the_pace_of_a_walk(streaming):
-    scene = streaming.walk_scene(300)
+@pytest.fixture(scope='module')
+def walk(streaming):
+    return sys.modules['walk']
+
+
+def test_the_walker_goes_where_it_looks_at_the_pace_of_a_walk(walk):
+    scene = walk.walk_scene(300)
     (person,) = scene.people
     times = scene.light.times
     assert times[-1] == pytest.approx(299 / 25)
@@ -44,17 +49,17 @@ def test_the_walker_goes_where_it_looks_at_the_pace_of_a_walk(streaming):
     assert np.ptp(heading) > 2, 'seen from several sides'
 
 
-def test_the_boxes_hold_the_walker_and_change_as_it_walks(streaming):
-    scene = streaming.walk_scene(300, size=(160, 120))
+def test_the_boxes_hold_the_walker_and_change_as_it_walks(walk):
+    scene = walk.walk_scene(300, size=(160, 120))
     _, pixels = scene.keypoints(scene.light.times)
-    walk = list(streaming.walking_person(300, size=(160, 120)))[::20]
-    boxes = np.array([box for _, box in walk])
+    frames = list(walk.walking_person(300, size=(160, 120)))[::20]
+    boxes = np.array([box for _, box in frames])
     joints = pixels[::20, 0]
     assert (joints.min(1) > boxes[:, :2]).all() and (joints.max(1) < boxes[:, 2:]).all()
     heights = boxes[:, 3] - boxes[:, 1]
     assert heights.max() > 1.25 * heights.min()
     assert np.ptp(boxes[:, 0]) > 30, 'image pixels'
-    for image, box in walk:
+    for image, box in frames:
         low, high = box[:2].astype(int), box[2:].astype(int)
         assert image.shape == (120, 160, 3)
         assert image[low[1] : high[1], low[0] : high[0]].std() > 15

@@ -56,6 +56,15 @@ def drawn(tmp_path_factory):
     return root
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As many as each of the two processes has: several threads round sums differently."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def process(rank, port, tool, argv, file):
     """One of two processes, as torch starts them; keeps what the tool returns and logs."""
     environ = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=2, MASTER_ADDR='localhost')

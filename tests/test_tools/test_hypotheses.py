@@ -1,10 +1,13 @@
 """The S x N table: its numbers are those of single tests, and an interruption costs nothing."""
 
 import json
+import shutil
 
 import cv2
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
+from mmpose.registry import METRICS
 from tools_helpers import CONFIG, CONFIG_DIR, SMALL, arguments
 
 from diffpose_mm.tools import hypotheses as tool
@@ -72,9 +75,9 @@ def test_numbers_are_those_of_single_tests(rows, trained, tiny_posetrack, tmp_pa
     assert row['AP mean'] == pytest.approx(found['posetrack/AP'], abs=1e-6)
     for name in (
         'mean PCK',
-        'mean double',
-        'consensus double',
-        'mean swap',
+        'mean duplicate rate',
+        'consensus duplicate rate',
+        'mean inversion rate',
         'Spearman',
         'error/spread',
     ):
@@ -85,6 +88,81 @@ def test_numbers_are_those_of_single_tests(rows, trained, tiny_posetrack, tmp_pa
     assert table[1, 1]['AP mean'] == pytest.approx(single(1, 1)['posetrack/AP'], abs=1e-6)
     assert table[1, 1]['AP consensus'] == table[1, 1]['AP mean']
     assert 'Spearman' not in table[1, 1]
+
+
+def test_another_metric_is_swept_as_a_test_scores_it(trained, tiny_posetrack, tmp_path):
+    """Broken if only PoseTrackAP could be measured, or the numbers were of another setting."""
+    config = tmp_path / 'pck.py'
+    config.write_text(
+        f'_base_ = [{CONFIG!r}]\n'
+        "test_evaluator = [dict(type='PCKAccuracy', thr=0.2),\n"
+        "    dict(type='PCKAccuracy', thr=0.5, prefix='half'), dict(type='AUC')]\n"
+    )
+    (row,) = run(
+        trained, tiny_posetrack, tmp_path, '--steps', '2', '--hypotheses', '3', config=config
+    )
+    single = test_tool.main(
+        arguments(
+            config,
+            trained / 'epoch_1.pth',
+            data_root=tiny_posetrack,
+            work_dir=tmp_path,
+            options=[
+                'model.test_cfg.sampling_steps=2',
+                'model.test_cfg.flip_test=True',
+                'model.test_cfg.num_hypotheses=3',
+            ],
+        )
+    )
+    assert row['PCK mean'] == pytest.approx(single['PCK'])
+    assert row['PCKAccuracy 1 PCK mean'] == pytest.approx(single['half/PCK'])
+    assert row['PCKAccuracy 1 PCK mean'] > row['PCK mean']
+    assert row['AUC mean'] == pytest.approx(single['AUC'])
+    assert 'AP mean' not in row and 0 < row['PCK mean'] < 1
+    line = (tmp_path / 'hypotheses.md').read_text().splitlines()[2]
+    assert f' {row["PCK mean"]:.3f} |' in line, 'a share needs more than one decimal'
+
+
+@METRICS.register_module()
+class MetricOfInputs(BaseMetric):
+    """Reads the batch of inputs, as a metric may."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [0 for _ in zip(data_batch, data_samples)]
+
+    def compute_metrics(self, results):
+        return dict(number=len(results))
+
+
+@pytest.mark.parametrize(
+    'evaluator, message',
+    [
+        (dict(type='MetricOfInputs'), 'MetricOfInputs takes nothing from a predicted sample'),
+        (
+            dict(type='PCKAccuracy', norm_item='head'),
+            'PCKAccuracy cannot score one setting of S and N: AssertionError: The ground truth',
+        ),
+        (
+            dict(type='MultiDatasetEvaluator', metrics=[dict(type='AUC')], datasets=[]),
+            'MultiDatasetEvaluator scores several data sets',
+        ),
+    ],
+)
+def test_a_metric_that_cannot_be_swept_is_refused(
+    evaluator, message, trained, tiny_posetrack, tmp_path
+):
+    """Broken if it ended in a traceback, or in a table without its numbers."""
+    config = tmp_path / 'other.py'
+    config.write_text(f'_base_ = [{CONFIG!r}]\ntest_evaluator = [{evaluator!r}]\n')
+    if evaluator['type'] == 'MultiDatasetEvaluator':
+        config.write_text(
+            f'_base_ = [{CONFIG!r}]\ntest_evaluator = dict(_delete_=True, **{evaluator!r})\n'
+        )
+    options = '--steps', '1', '--hypotheses', '1'
+    with pytest.raises(SystemExit) as stopped:
+        run(trained, tiny_posetrack, tmp_path / 'out', *options, config=config)
+    text = stopped.value.code
+    assert text.startswith('error: ') and message in text and '\n' not in text, text
 
 
 def test_what_is_written(rows):
@@ -112,7 +190,7 @@ def test_what_is_written(rows):
 def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, monkeypatch):
     """Broken if what was computed were lost, mixed up, or kept for other weights."""
     options = '--steps', '1', '2', '--hypotheses', '1', '3', '--batch-size', '5'
-    predict, calls = tool.Pass.predict, []
+    predict, calls = tool.Sweep.predict, []
 
     def interrupted(self, data, all_steps):
         calls.append(len(data['data_samples']))
@@ -121,7 +199,7 @@ def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, 
                 raise KeyboardInterrupt
             yield records
 
-    monkeypatch.setattr(tool.Pass, 'predict', interrupted)
+    monkeypatch.setattr(tool.Sweep, 'predict', interrupted)
     for draw in 'step_curves', 'reliability_plot', 'hypothesis_sheet':
         monkeypatch.setattr(tool, draw, lambda *_: None)
     with pytest.raises(SystemExit) as stopped:
@@ -129,7 +207,9 @@ def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, 
     assert stopped.value.code == 130 and calls == [5, 5]
 
     steps = []
-    monkeypatch.setattr(tool.Pass, 'predict', lambda *a: (steps.append(list(a[2])), predict(*a))[1])
+    monkeypatch.setattr(
+        tool.Sweep, 'predict', lambda *a: (steps.append(list(a[2])), predict(*a))[1]
+    )
     values = run(trained, tiny_posetrack, tmp_path, *options)
     assert steps == [[2], [1, 2]], 'only what was missing'
     for row, expected in zip(values, rows[1]):
@@ -155,6 +235,34 @@ def test_predictions_of_other_weights_are_not_taken(trained, tiny_posetrack, tmp
         with pytest.raises(SystemExit):
             run(folder, tiny_posetrack, tmp_path, *options)
     assert len(list(tmp_path.glob('predictions-*/*.pth'))) == 2
+
+
+def test_predictions_of_other_data_are_not_taken(trained, tiny_posetrack, tmp_path, monkeypatch):
+    """Broken if frames or boxes that were exchanged under their names got the old predictions."""
+    root = tmp_path / 'data'
+    shutil.copytree(tiny_posetrack, root)
+    frame = next((root / 'images/val').rglob('*.jpg'))
+    annotations = root / 'annotations/posetrack18_val.json'
+
+    def interrupted(records, *_):
+        next(iter(records))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tool, 'measure', interrupted)
+    options = '--steps', '1', '--hypotheses', '1', '--batch-size', '1'
+
+    def folders():
+        with pytest.raises(SystemExit):
+            run(trained, root, tmp_path / 'out', *options)
+        return len(list((tmp_path / 'out').glob('predictions-*')))
+
+    assert folders() == folders() == 1, 'the same data'
+    cv2.imwrite(str(frame), cv2.imread(str(frame))[:, ::-1])
+    assert folders() == 2
+    content = json.loads(annotations.read_text())
+    content['annotations'][0]['bbox'][2] += 1
+    annotations.write_text(json.dumps(content))
+    assert folders() == 3
 
 
 @pytest.mark.parametrize(

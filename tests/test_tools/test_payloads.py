@@ -22,6 +22,7 @@ from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm.datasets import PoseTrack18ClipDataset
 from diffpose_mm.engine import read_checkpoint
 from diffpose_mm.engine.checkpoint import safe_globals
+from diffpose_mm.evaluation.sweep import Sweep
 from diffpose_mm.tools import detect_persons, hypotheses, infer, test, train
 
 RTMDET = f'{get_installed_path("mmdet")}/.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
@@ -150,7 +151,7 @@ def test_annotations_and_detections_are_not_unpickled(field, tiny_posetrack, tmp
 def test_kept_predictions_are_not_unpickled(tmp_path):
     """Broken if the folder in which a run goes on could bring code along."""
     mark = tmp_path / 'mark'
-    known = hypotheses.Pass(None, [0], [1], [2], str(tmp_path), 1, 0)
+    known = Sweep(None, [0], [1], [2], str(tmp_path), 1, 0)
     torch.save([Payload(mark)], known._file([0], 1))
     with pytest.raises(pickle.UnpicklingError, match='GLOBAL posix.system'):
         list(known)

@@ -1,4 +1,4 @@
-"""Figures of the worth of hypotheses: what is drawn is what was measured."""
+"""Figures of the quality of hypotheses: what is drawn is what was measured."""
 
 import cv2
 import numpy as np
@@ -48,6 +48,18 @@ def test_curves_have_the_values_of_the_rows(drawn, tmp_path):
         'Spearman, spread with error': {(five, '-'): [0.1, 0.4]},
     }
     assert cv2.imread(str(tmp_path / 'a.png')).shape[1] > 800
+
+
+def test_any_metric_has_a_panel(drawn, tmp_path):
+    """Broken if only the numbers of PoseTrackAP were drawn."""
+    rows = [
+        {'S': s, 'N': 5, 'PCK mean': s / 10, 'PCK consensus': s / 20, 'mean PCK': s} for s in (1, 2)
+    ]
+    figures.step_curves(str(tmp_path / 'a.png'), rows)
+    axes = {ax.get_title(): lines(ax) for ax in drawn[0].axes if ax.get_title()}
+    color = figures.COLORS[0]
+    assert axes['PCK'] == {(color, '-'): [0.1, 0.2], (color, '--'): [0.05, 0.1]}
+    assert axes.keys() == {'PCK, %', 'PCK'}
 
 
 def test_reliability_is_drawn_in_percent_with_quartiles(drawn, tmp_path):
