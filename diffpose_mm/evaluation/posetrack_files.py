@@ -6,7 +6,6 @@ folder with one file a video; the two give the same result.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from diffpose_mm.files import data_files, read_json
-from diffpose_mm.posetrack.keypoints import JOINTS, KEYPOINTS, PERSON_CATEGORY
+from diffpose_mm.posetrack.keypoints import JOINTS, KEYPOINTS
 from diffpose_mm.posetrack.records import check_records, repair_records
 from diffpose_mm.videos import forward_slashes, video_names, videos_of
 
