@@ -200,23 +200,39 @@ def set_data_root(cfg: Config, data_root: str) -> None:
 
 
 def check_clip_length(model: torch.nn.Module, dataset: Dataset) -> None:
-    """Raise if a data set gives clips of another length than the model merges.
+    """Raise if a data set gives clips of another length, or keyframe, than the model merges.
 
     Args:
-        model: A model, perhaps with a neck that has ``num_frames``.
-        dataset: A data set, perhaps of clips, with ``num_frames``.
+        model: A model, perhaps with a neck that has ``num_frames`` and ``keyframe_index``.
+        dataset: A data set, perhaps of clips, with ``num_frames`` and ``frame_offsets``; or one
+            that is put together of others (``datasets``, ``dataset``).
 
     Raises:
-        ValueError: If both say how many frames, and not the same.
+        ValueError: Both say how many frames, or which of them is the keyframe, and not the same.
     """
-    model = getattr(model, 'module', model)
-    merged = getattr(getattr(model, 'neck', None), 'num_frames', None)
+    parts = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    for part in parts:
+        if part is not None:
+            check_clip_length(model, part)
+    neck = getattr(getattr(model, 'module', model), 'neck', None)
+    frames, keyframe = (getattr(neck, name, None) for name in ('num_frames', 'keyframe_index'))
     given = getattr(dataset, 'num_frames', None)
-    if merged is not None and given is not None and merged != given:
-        offsets = getattr(dataset, 'frame_offsets', ())
+    if frames is None or given is None:
+        return
+    offsets = tuple(getattr(dataset, 'frame_offsets', ()))
+    if frames != given:
         raise ValueError(
-            f'the data set gives clips of {given} frames (frame_offsets={tuple(offsets)}) and the '
-            f'neck merges {merged} (model.neck.num_frames): set both to the same number'
+            f'the data set gives clips of {given} frames (frame_offsets={offsets}) and the '
+            f'neck merges {frames} (model.neck.num_frames): set both to the same number'
+        )
+    place = getattr(dataset, 'keyframe_index', None)
+    if place is None and len(offsets) == given and 0 in offsets:
+        place = sorted(offsets).index(0)
+    if None not in (place, keyframe) and place != keyframe:
+        raise ValueError(
+            f"the keyframe is frame {place} of the data set's clips (frame_offsets={offsets}, "
+            f"counted from 0) and frame {keyframe} of the neck's: set "
+            f'model.neck.keyframe_index={place}'
         )
 
 

@@ -1,5 +1,6 @@
 """Models: STRL neck, pose decoder with LMSFI, diffusion head, clip estimator."""
 
+from .clip_neck import ClipNeck
 from .clip_vision_transformer import ClipVisionTransformer
 from .data_preprocessor import ClipDataPreprocessor
 from .diffpose_head import DiffPoseHead
@@ -10,6 +11,7 @@ from .spatiotemporal_neck import SpatioTemporalNeck
 
 __all__ = [
     'ClipDataPreprocessor',
+    'ClipNeck',
     'ClipVisionTransformer',
     'DiffPoseHead',
     'Float32HeatmapHead',
