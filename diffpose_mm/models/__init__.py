@@ -2,6 +2,7 @@
 
 from .clip_neck import ClipNeck
 from .clip_vision_transformer import ClipVisionTransformer
+from .conditional_decoder import ConditionalDecoder
 from .data_preprocessor import ClipDataPreprocessor
 from .diffpose_head import DiffPoseHead
 from .heatmap_head import Float32HeatmapHead
@@ -13,6 +14,7 @@ __all__ = [
     'ClipDataPreprocessor',
     'ClipNeck',
     'ClipVisionTransformer',
+    'ConditionalDecoder',
     'DiffPoseHead',
     'Float32HeatmapHead',
     'LookupInteraction',

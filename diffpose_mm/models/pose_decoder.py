@@ -16,6 +16,7 @@ from mmengine.model.weight_init import normal_init
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .conditional_decoder import ConditionalDecoder
 from .transformer import TransformerLayer
 
 STRIDES = (16, 8, 4)
@@ -181,8 +182,10 @@ class LookupInteraction(BaseModule):
 
 
 @MODELS.register_module()
-class PoseDecoder(BaseModule):
+class PoseDecoder(ConditionalDecoder):
     """The pose decoder: noisy heatmaps, spatiotemporal feature and step -> heatmaps (section 3.2).
+
+    Heatmaps are four times as large as 𝔽.
 
     Args:
         in_channels (int): Channels C of 𝔽.
@@ -216,7 +219,7 @@ class PoseDecoder(BaseModule):
         num_groups: int = 8,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg)
+        super().__init__(in_channels, num_keypoints, init_cfg)
         if interaction not in ('lookup', 'concat'):
             raise ValueError(
                 f"PoseDecoder: interaction={interaction!r} is unknown; use 'lookup' or 'concat'"
@@ -227,7 +230,6 @@ class PoseDecoder(BaseModule):
                 f'strides {STRIDES}'
             )
         low, mid, high = channels
-        self.num_keypoints = num_keypoints
 
         self.time_rescale = TimeRescale(num_keypoints, high, time_dims)
         self.down_mid = nn.Sequential(nn.Conv2d(high, mid, 3, stride=2, padding=1), nn.SiLU())
@@ -268,6 +270,17 @@ class PoseDecoder(BaseModule):
         super().init_weights()
         normal_init(self.final_layer, std=0.001)
 
+    def check_size(self, feature_size: tuple[int, int], heatmap_size: tuple[int, int]) -> None:
+        """Raise unless the heatmap (w, h) is four times as large as the feature (W, H)."""
+        width, height = feature_size
+        if tuple(heatmap_size) != (4 * width, 4 * height):
+            raise ValueError(
+                f'PoseDecoder: the heatmap {tuple(heatmap_size)} (w, h) is not four times as large '
+                f"as the neck's feature {tuple(feature_size)}: set the codec's heatmap_size="
+                f'{(4 * width, 4 * height)}, or correct feature_size of the neck to the input size '
+                'over the stride of the backbone'
+            )
+
     def prepare(self, feature: Tensor) -> list[PreparedScale]:
         """Compute once what every step and hypothesis needs of 𝔽.
 
@@ -298,11 +311,12 @@ class PoseDecoder(BaseModule):
         """
         samples = prepared[0].feature.shape[0]
         size = tuple(prepared[-1].feature.shape[2:])
-        if tuple(x_t.shape[1:]) != (self.num_keypoints, *size) or x_t.shape[0] % samples:
+        height, width = prepared[0].feature.shape[2:]
+        self.check_size((width, height), (x_t.shape[3], x_t.shape[2]))
+        if x_t.shape[1] != self.num_keypoints or x_t.shape[0] % samples:
             raise ValueError(
                 f'PoseDecoder expects x_t of shape (N*R, K, 4H, 4W) with N={samples} and '
-                f'(K, 4H, 4W)={(self.num_keypoints, *size)}, got {tuple(x_t.shape)}: the heatmap '
-                'must be four times as large as the feature on either side'
+                f'K={self.num_keypoints}, got {tuple(x_t.shape)}'
             )
         high = self.time_rescale(x_t, t)
         mid = self.down_mid(high)
@@ -315,7 +329,3 @@ class PoseDecoder(BaseModule):
         mid = mid + F.interpolate(low, size=mid.shape[2:], mode='bilinear', align_corners=False)
         high = high + F.interpolate(mid, size=size, mode='bilinear', align_corners=False)
         return self.final_layer(high)
-
-    def forward(self, x_t: Tensor, feature: Tensor, t: Tensor) -> Tensor:
-        """f(x_t, 𝔽, t): (N*R, K, 4H, 4W), (N, C, H, W), (N*R,) -> heatmaps (N*R, K, 4H, 4W)."""
-        return self.denoise(x_t, t, self.prepare(feature))
