@@ -27,7 +27,7 @@ from diffpose_mm.engine.launch import (
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog='train', description='Train a model.')
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or the name of a shipped config')
     parser.add_argument(
         '--resume',
         nargs='?',

@@ -144,6 +144,28 @@ def test_an_option_that_changes_nothing_is_refused(option):
     assert cfg.model.x == 1
 
 
+def test_an_option_of_a_misspelt_field_is_refused():
+    """Broken if a typo changed nothing without a word."""
+    with pytest.raises(ValueError, match='train_dataloder.* is train_dataloader meant'):
+        merge_cfg_options(Config(dict(model=dict())), {'train_dataloder.batch_size': 3})
+    with pytest.raises(ValueError, match='nobody reads sampling_steps'):
+        merge_cfg_options(Config(dict(model=dict())), {'sampling_steps': 3})
+    merge_cfg_options(Config(dict(model=dict())), {'find_unused_parameters': True, 'resume': True})
+
+
+def test_shipped_configs_go_by_their_names():
+    """Broken if train and test did not know the names that infer knows."""
+    cfg = load_config(parse('diffpose'))
+    assert cfg.work_dir == 'work_dirs/diffpose_posetrack18'
+    assert load_config(parse('diffpose_synthetic')).work_dir == 'work_dirs/diffpose_synthetic'
+
+
+def test_a_path_that_does_not_exist_is_no_name(tmp_path):
+    """Broken if a run took the shipped config for the copy in a work directory that is gone."""
+    with pytest.raises(FileNotFoundError, match='gone/diffpose_synthetic.py does not exist'):
+        load_config(parse('gone/diffpose_synthetic.py'))
+
+
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_the_usual_form_of_train_cfg_goes_with_the_base(by_epoch, tmp_path):
     """Broken if a config on top of ours that says by_epoch ends in a traceback of mmengine."""

@@ -1,6 +1,7 @@
 """Training from the command line: from scratch, on from a checkpoint, and what may go wrong."""
 
 import json
+import os.path as osp
 import shutil
 
 import pytest
@@ -104,6 +105,22 @@ def test_bad_input_is_told_in_one_line(options, message, tiny_posetrack, tmp_pat
         train.main(arguments(CONFIG, data_root=tiny_posetrack, work_dir=tmp_path, options=options))
     text = exit_info.value.code
     assert text.startswith('error: ') and message in text and '\n' not in text, text
+
+
+def test_another_metric_than_the_evaluators_is_told_in_one_line(tiny_posetrack, tmp_path):
+    """Broken if a child with an evaluator of its own ended in a KeyError after the validation."""
+    config = tmp_path / 'mine.py'
+    config.write_text(
+        f'_base_ = [{osp.abspath(CONFIG)!r}]\n'
+        "default_hooks = dict(checkpoint=dict(save_best='posetrack/AP'))\n"
+        "val_evaluator = dict(_delete_=True, type='PCKAccuracy', thr=0.2)\n"
+        'train_cfg = dict(max_epochs=1, val_interval=1)\n'
+    )
+    with pytest.raises(SystemExit) as exit_info:
+        train.main(arguments(config, data_root=tiny_posetrack, work_dir=tmp_path))
+    text = exit_info.value.code
+    assert "save_best='posetrack/AP' is no metric of the validation, which gives PCK" in text
+    assert 'The last checkpoint is' in text and '\n' not in text
 
 
 def test_where_a_training_goes_on(trained, tmp_path):
