@@ -32,6 +32,8 @@ RUNNER_FIELDS = {
     'sync_bn',
 }
 MISSING = object()
+# In these training and test have to agree, whatever the model reads of them.
+SHARED = {'codec', 'frame_offsets'}
 SHOWN = 6
 Place = tuple[str | int, ...]
 
@@ -39,8 +41,8 @@ Place = tuple[str | int, ...]
 def check_variables(path: str) -> None:
     """Raise if a config, or one of its bases, sets a variable of its base and does not use it.
 
-    A variable that reaches the model (``codec``, ``frame_offsets``) has to be changed wherever it
-    is used, as model, training and test would no longer agree. One of the data alone
+    A variable that reaches the model, ``codec`` and ``frame_offsets`` have to be changed wherever
+    they are used, as model, training and test would no longer agree. One of the data alone
     (``data_root``, a pipeline) has to be changed somewhere: training on one's own data and testing
     on those of the base is a choice.
 
@@ -77,8 +79,8 @@ def check_variables(path: str) -> None:
             if value_at(config, place[:-1]) is not MISSING
             and value_at(config, place) == value_at(before, place)
         ]
-        reaches_model = any(place[0] == 'model' for place in used)
-        if kept and (reaches_model or len(kept) == len(used)):
+        everywhere = name in SHARED or any(place[0] == 'model' for place in used)
+        if kept and (everywhere or len(kept) == len(used)):
             places = list(map(dotted, kept))
             more = ', ...' if len(places) > SHOWN else ''
             raise ValueError(
