@@ -43,8 +43,8 @@ def check_variables(path: str) -> None:
 
     A variable that reaches the model, ``codec`` and ``frame_offsets`` have to be changed wherever
     they are used, as model, training and test would no longer agree. One of the data alone
-    (``data_root``, a pipeline) has to be changed somewhere: training on one's own data and testing
-    on those of the base is a choice.
+    (``data_root``, a pipeline) has to be changed, or be used by the config itself, somewhere:
+    training on one's own data and testing on those of the base is a choice.
 
     Args:
         path: A config file. One without bases, such as the copy in a work directory, passes; so do
@@ -80,7 +80,7 @@ def check_variables(path: str) -> None:
             and value_at(config, place) == value_at(before, place)
         ]
         everywhere = name in SHARED or any(place[0] == 'model' for place in used)
-        if kept and (everywhere or len(kept) == len(used)):
+        if kept and (everywhere or len(kept) == len(used) and name not in _names_read(path)):
             places = list(map(dotted, kept))
             more = ', ...' if len(places) > SHOWN else ''
             raise ValueError(
@@ -173,6 +173,17 @@ def _bases(path: str) -> list[str]:
         base if '::' in base else osp.normpath(osp.join(folder, base))
         for base in ([bases] if isinstance(bases, str) else bases)
     ]
+
+
+def _names_read(path: str) -> set[str]:
+    """Names whose values a Python config uses itself."""
+    if not path.endswith('.py'):
+        return set()
+    return {
+        node.id
+        for node in ast.walk(_parse(path))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _names_below(path: str) -> set[str]:

@@ -106,6 +106,8 @@ test_dataloader = val_dataloader
         # Training on other data than those of the test is a choice.
         "data_root = 'data/mine/'\n"
         "train_dataloader = dict(dataset=dict(ann_file=data_root + 'train.json'))",
+        "data_root = 'data/mine/'\n"
+        "val_evaluator = dict(type='Mine', ann_file=data_root + 'mine.json')",
         # The base's places are no longer there.
         'codec = dict(sigma=3.0)\n'
         "model = dict(head=dict(_delete_=True, type='Other'))\n"
