@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -270,7 +270,8 @@ class DiffPoseHead(BaseHead):
             Tensor: Heatmaps in [0, 1], (N, R, K, h, w), float32.
         """
         mirrored = cfg['flip_test']
-        features = [f[-1] for f in (feats if mirrored else [feats])]
+        views = cast(list[tuple[Tensor]], feats if mirrored else [feats])
+        features = [view[-1] for view in views]
         prepared = [self.pose_decoder.prepare(f) for f in features]
         swap = list(batch_data_samples[0].metainfo['flip_indices']) if mirrored else None
         hypotheses = cfg['num_hypotheses']

@@ -6,8 +6,9 @@ deconvolved features 𝔽ʲ and the 𝔽ʲ half of the first linear map over con
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +42,9 @@ class TimeEmbedding(BaseModule):
         dims (int): Width of the embedding, even.
     """
 
-    def __init__(self, dims: int):
+    frequencies: Tensor
+
+    def __init__(self, dims: int) -> None:
         super().__init__()
         half = dims // 2
         frequencies = torch.exp(-math.log(10000.0) * torch.arange(half) / half)
@@ -52,7 +55,7 @@ class TimeEmbedding(BaseModule):
         """Embed steps t, (B,) integers."""
         angles = t.to(self.frequencies)[:, None] * self.frequencies
         angles = torch.cat((angles.sin(), angles.cos()), dim=1)
-        return self.mlp(angles.to(self.mlp[0].weight.dtype))
+        return self.mlp(angles.to(next(self.mlp.parameters()).dtype))
 
 
 class TimeRescale(BaseModule):
@@ -64,7 +67,7 @@ class TimeRescale(BaseModule):
         time_dims (int): Width of the time embedding.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, time_dims: int):
+    def __init__(self, in_channels: int, out_channels: int, time_dims: int) -> None:
         super().__init__()
         self.time = TimeEmbedding(time_dims)
         self.scale_shift = nn.Linear(time_dims, 2 * out_channels)
@@ -83,7 +86,7 @@ class TokenEncoder(BaseModule):
     encoding), which fits any input size, so that nothing here has to be resized.
     """
 
-    def __init__(self, dims: int, num_layers: int, num_heads: int, mlp_ratio: float):
+    def __init__(self, dims: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:
         super().__init__()
         self.position = nn.Conv2d(dims, dims, 3, padding=1, groups=dims)
         self.layers = nn.ModuleList(
@@ -137,13 +140,15 @@ class LookupInteraction(BaseModule):
         num_heads: int = 4,
         mlp_ratio: float = 2.0,
         num_groups: int = 8,
-    ):
+    ) -> None:
         super().__init__()
         self.interaction = interaction
-        kernel = dict(kernel_size=1) if attention else dict(kernel_size=3, padding=1)
-        self.embed_noisy = nn.Conv2d(channels, channels, **kernel)
-        self.map_looked_up = nn.Conv2d(channels, channels, bias=False, **kernel)
-        self.map_feature = nn.Conv2d(channels, channels, **kernel)
+        size = 1 if attention else 3
+        self.embed_noisy = nn.Conv2d(channels, channels, size, padding=size // 2)
+        self.map_looked_up = nn.Conv2d(channels, channels, size, padding=size // 2, bias=False)
+        self.map_feature = nn.Conv2d(channels, channels, size, padding=size // 2)
+        self.refine_noisy: nn.Module
+        self.refine: nn.Module
         if attention:
             self.refine_noisy = TokenEncoder(channels, num_layers, num_heads, mlp_ratio)
             self.refine = TokenEncoder(channels, num_layers, num_heads, mlp_ratio)
@@ -218,7 +223,7 @@ class PoseDecoder(ConditionalDecoder):
         mlp_ratio: float = 2.0,
         num_groups: int = 8,
         init_cfg: dict | None = None,
-    ):
+    ) -> None:
         super().__init__(in_channels, num_keypoints, init_cfg)
         if interaction not in ('lookup', 'concat'):
             raise ValueError(
@@ -248,19 +253,20 @@ class PoseDecoder(ConditionalDecoder):
         self.lift_mid = deconv(low, mid)
         self.lift_high = deconv(mid, high)
 
-        options = dict(interaction=interaction, out_channels=out_channels)
+        interact = partial(
+            LookupInteraction,
+            out_channels=out_channels,
+            interaction=interaction,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            mlp_ratio=mlp_ratio,
+            num_groups=num_groups,
+        )
         self.interactions = nn.ModuleList(
             [
-                LookupInteraction(
-                    low,
-                    attention=True,
-                    num_layers=num_layers,
-                    num_heads=num_heads,
-                    mlp_ratio=mlp_ratio,
-                    **options,
-                ),
-                LookupInteraction(mid, attention=False, num_groups=num_groups, **options),
-                LookupInteraction(high, attention=False, num_groups=num_groups, **options),
+                interact(low, attention=True),
+                interact(mid, attention=False),
+                interact(high, attention=False),
             ]
         )
         self.final_layer = nn.Conv2d(out_channels, num_keypoints, 3, padding=1)
@@ -293,9 +299,9 @@ class PoseDecoder(ConditionalDecoder):
         low = self.lift_low(feature)
         mid = self.lift_mid(low)
         high = self.lift_high(mid)
+        interactions = cast(Iterable[LookupInteraction], self.interactions)
         return [
-            interaction.prepare(level)
-            for interaction, level in zip(self.interactions, (low, mid, high))
+            interaction.prepare(level) for interaction, level in zip(interactions, (low, mid, high))
         ]
 
     def denoise(self, x_t: Tensor, t: Tensor, prepared: list[PreparedScale]) -> Tensor:

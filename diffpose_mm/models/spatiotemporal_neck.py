@@ -136,7 +136,7 @@ class SpatioTemporalNeck(ClipNeck):
             )
         if loaded.shape[2:] == own.shape[2:]:
             return
-        state_dict[key] = resize_position_embedding(loaded, tuple(own.shape[2:]))
+        state_dict[key] = resize_position_embedding(loaded, (own.shape[2], own.shape[3]))
         print_log(
             f'{key}: resized from {tuple(loaded.shape[2:])} to {tuple(own.shape[2:])} (H, W)',
             logger='current',
