@@ -32,16 +32,16 @@ def find_config(name: str | os.PathLike) -> str:
     name = os.fspath(name)
     if osp.isfile(name):
         return name
-    known = packaged_configs()
+    shipped = packaged_configs()
     # Only a bare name is looked up: a path that does not exist means another file.
     if name == osp.basename(name):
         stem = name.lower().removesuffix('.py')
         stem = ALIASES.get(stem, stem)
-        if stem in known:
-            return known[stem]
+        if stem in shipped:
+            return shipped[stem]
     raise FileNotFoundError(
         f'config {name} does not exist (in {os.getcwd()}); give a path, or one of '
-        f'{", ".join(sorted(known))}'
+        f'{", ".join(sorted(shipped))}'
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -17,9 +18,9 @@ from .schedule import NoiseSchedule
 
 __all__ = ['SAMPLERS', 'ddim_sample', 'ddim_timesteps', 'dpmpp_2m_sample']
 
-Denoise = Callable[[Tensor, Tensor], Tensor]
-Generators = torch.Generator | Sequence[torch.Generator] | None
-StepCallback = Callable[[int, int, Tensor, Tensor], None]
+Denoise: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
+StepCallback: TypeAlias = Callable[[int, int, Tensor, Tensor], None]
 
 
 def ddim_timesteps(num_steps: int, steps: int) -> Tensor:
