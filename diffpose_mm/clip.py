@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 
-def nearest(requested: int, available: Iterable[int], keyframe: int) -> int:
-    """The available frame nearest to ``requested``; of two, the one nearer to the keyframe.
+def nearest(wanted: int, available: Iterable[int], keyframe: int) -> int:
+    """The available frame nearest to ``wanted``; of two, the one nearer to the keyframe.
 
     Args:
-        requested: Number of the frame that the clip asks for.
+        wanted: Number of the frame that the clip asks for.
         available: Numbers of the frames that can be used.
         keyframe: Number of the keyframe.
 
     Raises:
         ValueError: No frame is available.
     """
-    return min(available, key=lambda n: (abs(n - requested), abs(n - keyframe)))
+    return min(available, key=lambda n: (abs(n - wanted), abs(n - keyframe)))
 
 
 def check_frame_offsets(frame_offsets: Sequence[int]) -> tuple[int, ...]:
