@@ -7,7 +7,6 @@ which shows what the setting was meant to change, and the config has to have cha
 """
 
 import ast
-import inspect
 import os.path as osp
 import re
 from collections.abc import Iterator, Sequence
@@ -18,18 +17,42 @@ from typing import Any
 
 import mmengine
 from mmengine.config import Config
-from mmengine.runner import Runner
 
-# What mmengine reads of a config; every other name at the top of one is a variable.
+# What mmengine's runner reads of a config; every other name at the top of one is a variable.
 RUNNER_FIELDS = {
-    *inspect.signature(Runner.__init__).parameters,
     'activation_checkpointing',
+    'auto_scale_lr',
     'compile',
+    'custom_hooks',
     'custom_imports',
+    'data_preprocessor',
+    'default_hooks',
+    'default_scope',
     'efficient_conv_bn_eval',
+    'env_cfg',
+    'experiment_name',
     'find_unused_parameters',
+    'launcher',
+    'load_from',
+    'log_level',
+    'log_processor',
+    'model',
     'model_wrapper_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'randomness',
+    'resume',
     'sync_bn',
+    'test_cfg',
+    'test_dataloader',
+    'test_evaluator',
+    'train_cfg',
+    'train_dataloader',
+    'val_cfg',
+    'val_dataloader',
+    'val_evaluator',
+    'visualizer',
+    'work_dir',
 }
 MISSING = object()
 # In these training and test have to agree, whatever the model reads of them.

@@ -1,14 +1,17 @@
 """A config that sets what changes nothing is refused; all others pass."""
 
+import inspect
 import os
 import os.path as osp
+import re
 import subprocess
 import sys
 
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 
-from diffpose_mm.config_variables import check_variables
+from diffpose_mm.config_variables import RUNNER_FIELDS, check_variables
 from diffpose_mm.configs import find_config, read_config
 
 BASE = """
@@ -122,6 +125,14 @@ test_dataloader = val_dataloader
 def test_settings_that_are_used_pass(text, write):
     """Broken if a config that is right were refused."""
     check_variables(write(text))
+
+
+def test_the_fields_of_the_runner():
+    """Broken if mmengine came to read a field that is refused here as one nobody reads."""
+    fields = set(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'}
+    read = set(re.findall(r"self\.cfg\.get\(\s*'(\w+)'", inspect.getsource(Runner)))
+    assert len(fields) > 20 and len(read) > 3
+    assert fields | read <= RUNNER_FIELDS
 
 
 def test_the_fault_of_a_base_is_found_and_named(write):
