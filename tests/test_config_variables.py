@@ -6,7 +6,9 @@ import os.path as osp
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import mmpose
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
@@ -188,6 +190,15 @@ def test_bases_in_other_packages(write):
         base='mmpose::_base_/default_runtime.py',
     )
     assert read_config(path).default_scope == 'mmpose'
+
+
+def test_configs_of_mmpose_pass():
+    """Broken if configs that a user brings from MMPose were refused without need."""
+    folder = Path(mmpose.__file__).parent / '.mim/configs'
+    configs = sorted(folder.glob('body_2d_keypoint/topdown_heatmap/**/*.py'))[::12]
+    assert len(configs) > 5
+    for path in configs:
+        check_variables(str(path))
 
 
 @pytest.mark.parametrize(

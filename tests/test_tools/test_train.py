@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from tools_helpers import CONFIG, arguments
+from tools_helpers import CONFIG, CONFIG_DIR, arguments
 
 from diffpose_mm.engine import BFloat16OptimWrapper, read_checkpoint
 from diffpose_mm.engine.launch import load_config
@@ -71,6 +71,16 @@ def test_amp_on_the_cpu_is_bfloat16(monkeypatch):
     assert cfg.optim_wrapper.loss_scale == 'dynamic'
     with pytest.raises(ValueError, match='ApexOptimWrapper'):
         merged('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
+
+
+def test_mmposes_own_head_trains_with_amp_on_the_cpu(tiny_posetrack, tmp_path, monkeypatch):
+    """Broken if a config with mmpose's HeatmapHead ended in "unsupported ScalarType BFloat16"."""
+    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    config = osp.join(CONFIG_DIR, 'strl_synthetic.py')
+    options = ['model.head.type=HeatmapHead', 'train_cfg.max_epochs=1']
+    common = dict(data_root=tiny_posetrack, work_dir=tmp_path, options=options)
+    train.main(arguments(config, '--amp', '--no-validate', **common))
+    assert 'acc_pose' in log_of(tmp_path)[0]
 
 
 def test_other_options():
