@@ -53,6 +53,8 @@ class ClipNeck(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         name = type(self).__name__
+        if feature_size is not None and len(feature_size) != 2:
+            raise ValueError(f'{name}: feature_size={feature_size} must be (width, height)')
         for field, value in (
             ('in_channels', in_channels),
             ('num_frames', num_frames),

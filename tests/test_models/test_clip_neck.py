@@ -57,6 +57,11 @@ def test_impossible_numbers_are_named(field):
         MeanNeck(**{'in_channels': 6, **field})
 
 
+def test_a_size_of_one_number_is_named():
+    with pytest.raises(ValueError, match=r'feature_size=\(3,\) must be \(width, height\)'):
+        MeanNeck(in_channels=6, feature_size=(3,))
+
+
 @pytest.mark.parametrize('index', [-1, 3])
 def test_a_keyframe_outside_the_clip_is_named(index):
     with pytest.raises(ValueError, match=f'keyframe_index={index} is none of the 3 frames'):
