@@ -8,8 +8,8 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo
 help:
 	@echo 'make setup   everything into .venv (once; goes on where it was interrupted)'
 	@echo 'make demo    small synthetic PoseTrack: train, test, AP table, pictures in work_dirs/demo'
-	@echo 'make test    ruff and the whole pytest suite (WORKERS=$(WORKERS))'
-	@echo 'make lint    ruff only'
+	@echo 'make test    lint and the whole pytest suite (WORKERS=$(WORKERS))'
+	@echo 'make lint    ruff (rules and format) and mypy'
 	@echo 'make clean   remove work_dirs and caches; .venv and data stay'
 
 setup:
@@ -19,7 +19,7 @@ demo: setup
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python projects/demo/run.py
 
 lint: setup
-	@.venv/bin/ruff check .
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 # DIFFPOSE_MM_PINNED: this environment is to have the versions of requirements/, and no others.
 test: lint
@@ -27,4 +27,4 @@ test: lint
 	    .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 clean:
-	rm -rf work_dirs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf work_dirs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

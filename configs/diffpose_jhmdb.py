@@ -21,23 +21,16 @@ tPCK at 0.2 of the distance from left shoulder to right hip.
 _base_ = ['diffpose_posetrack18.py']
 
 # runtime
-train_cfg = dict(max_epochs=20, val_interval=1)
-default_hooks = dict(checkpoint=dict(interval=1, save_best='jhmdb/PCK', rule='greater'))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, begin=0, end=500, by_epoch=False),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=20,
-        eta_min=0,
-        begin=0,
-        end=20,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
-]
+max_epochs = 20
+train_cfg = dict(max_epochs=max_epochs, val_interval=1)
+default_hooks = dict(checkpoint=dict(interval=1, save_best='jhmdb/PCK'))
+warm_up, cosine = _base_.param_scheduler
+param_scheduler = [warm_up, dict(cosine, T_max=max_epochs, end=max_epochs)]
+del warm_up, cosine
 
 # model
-model = dict(head=dict(out_channels=15))
+num_keypoints = 15
+model = dict(head=dict(out_channels=num_keypoints))
 
 # data
 dataset_type = 'JHMDBClipDataset'

@@ -1,4 +1,6 @@
-"""DiffPose on PoseTrack18: ViT-B, 256x192, five frames, detector boxes at test.
+"""DiffPose on PoseTrack18: ViT-B, 256x192 (h x w), five frames, detector boxes at test.
+
+ViT-B is a choice: which ViT the paper used is not known.
 
 The recipe is for 8 GPUs with 16 clips each::
 
@@ -20,7 +22,9 @@ with annotated boxes (such numbers are not comparable with the literature's)::
 _base_ = ['_base_/runtime.py']
 
 # runtime
-train_cfg = dict(max_epochs=60, val_interval=5)
+max_epochs = 60
+batch_size = 16  # of one of 8 GPUs
+train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 default_hooks = dict(checkpoint=dict(interval=5))
 
 # optimisation
@@ -28,7 +32,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.1),
     # Layers of the backbone learn the slower the nearer they stand to the image; all that is not
     # the backbone learns at the full rate. No decay of biases, norms and position embeddings.
-    constructor='LayerDecayOptimWrapperConstructor',
+    constructor='ClipLayerDecayOptimWrapperConstructor',
     paramwise_cfg=dict(num_layers=12, layer_decay_rate=0.75),
     clip_grad=dict(max_norm=1.0, norm_type=2),
 )
@@ -36,20 +40,21 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, begin=0, end=500, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
-        T_max=60,
+        T_max=max_epochs,
         eta_min=0,
         begin=0,
-        end=60,
+        end=max_epochs,
         by_epoch=True,
         convert_to_iter_based=True,
     ),
 ]
-auto_scale_lr = dict(base_batch_size=128)
+auto_scale_lr = dict(base_batch_size=8 * batch_size)
 
 # clip: frames relative to the keyframe, oldest first
 frame_offsets = (-2, -1, 0, 1, 2)
 
-# codec
+# codec; sizes are (w, h)
+num_keypoints = 17
 codec = dict(
     type='DiffusionHeatmap',
     input_size=(192, 256),
@@ -69,7 +74,7 @@ model = dict(
     backbone=dict(
         type='ClipVisionTransformer',
         arch='base',
-        img_size=(256, 192),
+        img_size=codec['input_size'][::-1],
         patch_size=16,
         qkv_bias=True,
         drop_path_rate=0.3,
@@ -87,8 +92,8 @@ model = dict(
         type='SpatioTemporalNeck',
         in_channels=768,
         out_channels=256,
-        feature_size=(12, 16),
-        num_frames=5,
+        feature_size=tuple(size // 16 for size in codec['input_size']),
+        num_frames=len(frame_offsets),
         embed_dims=384,
         num_layers=4,
         num_heads=6,
@@ -96,7 +101,7 @@ model = dict(
     head=dict(
         type='DiffPoseHead',
         in_channels=256,
-        out_channels=17,
+        out_channels=num_keypoints,
         pose_decoder=dict(
             type='PoseDecoder', channels=(256, 128, 64), out_channels=64, interaction='lookup'
         ),
@@ -136,11 +141,10 @@ val_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=batch_size,
     num_workers=4,
     persistent_workers=True,
-    # With the loader's own numbers, so that the cache of a worker serves a whole batch.
-    sampler=dict(type='ClipBlockSampler', batch_size=16, num_workers=4),
+    sampler=dict(type='ClipBlockSampler'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -152,7 +156,7 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=16,
+    batch_size=batch_size,
     num_workers=4,
     persistent_workers=True,
     drop_last=False,
@@ -172,6 +176,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# The metric reads the annotation file of the tested data set.
+# The metric asks the tested data set for its annotation file and whose boxes it has.
 val_evaluator = dict(type='PoseTrackAP')
 test_evaluator = val_evaluator

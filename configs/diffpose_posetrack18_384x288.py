@@ -1,6 +1,7 @@
-"""DiffPose on PoseTrack18 with ViT-B, 384x288.
+"""DiffPose on PoseTrack18 with ViT-B, 384x288 (h x w).
 
-The backbone starts from the weights for 256x192; their position embedding is resized at load.
+The backbone starts from the weights for 256x192; their position embedding is resized at load. For
+another ViT take another base, for example ``diffpose_posetrack18_vit-l.py``, and all else as here.
 """
 
 _base_ = ['diffpose_posetrack18.py']
@@ -8,8 +9,8 @@ _base_ = ['diffpose_posetrack18.py']
 codec = dict(_base_.codec, input_size=(288, 384), heatmap_size=(72, 96), sigma=3)
 
 model = dict(
-    backbone=dict(img_size=(384, 288)),
-    neck=dict(feature_size=(18, 24)),
+    backbone=dict(img_size=codec['input_size'][::-1]),
+    neck=dict(feature_size=tuple(size // 16 for size in codec['input_size'])),
     head=dict(decoder=codec),
 )
 

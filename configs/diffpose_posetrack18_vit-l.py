@@ -1,4 +1,4 @@
-"""DiffPose on PoseTrack18 with ViT-L, 256x192."""
+"""DiffPose on PoseTrack18 with ViT-L, 256x192 (h x w)."""
 
 _base_ = ['diffpose_posetrack18.py']
 

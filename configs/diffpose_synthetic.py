@@ -10,6 +10,9 @@ starts from its backbone and neck::
     mim train diffpose_mm configs/heatmap_synthetic.py --amp
     mim train diffpose_mm configs/diffpose_synthetic.py --amp --cfg-options load_from=WEIGHTS.pth
 
+It is a root of its own, like ``diffpose_posetrack18.py``, and not on top of it: hardly a value is
+the same, and either can be read from top to bottom.
+
 There is no detector here: ground-truth boxes are used in training *and* in testing, so the numbers
 cannot be compared with those of detector boxes.
 """
@@ -17,7 +20,9 @@ cannot be compared with those of detector boxes.
 _base_ = ['_base_/runtime.py']
 
 # runtime
-train_cfg = dict(max_epochs=20, val_interval=5)
+max_epochs = 20
+batch_size = 16
+train_cfg = dict(max_epochs=max_epochs, val_interval=5)
 default_hooks = dict(checkpoint=dict(interval=5), logger=dict(interval=20))
 
 # optimisation
@@ -29,21 +34,22 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=100, by_epoch=False),
     dict(
         type='CosineAnnealingLR',
-        T_max=20,
+        T_max=max_epochs,
         eta_min=0,
         begin=0,
-        end=20,
+        end=max_epochs,
         by_epoch=True,
         convert_to_iter_based=True,
     ),
 ]
-auto_scale_lr = dict(base_batch_size=16)
+auto_scale_lr = dict(base_batch_size=batch_size)
 
 # clip: frames relative to the keyframe, oldest first. Three of them, two frames apart, show a
 # CPU as much time as five in a row at three fifths of the cost.
 frame_offsets = (-2, 0, 2)
 
-# codec
+# codec; sizes are (w, h)
+num_keypoints = 17
 codec = dict(
     type='DiffusionHeatmap',
     input_size=(96, 128),
@@ -77,8 +83,8 @@ model = dict(
         type='SpatioTemporalNeck',
         in_channels=128,
         out_channels=128,
-        feature_size=(6, 8),
-        num_frames=3,
+        feature_size=tuple(size // 16 for size in codec['input_size']),
+        num_frames=len(frame_offsets),
         embed_dims=128,
         num_layers=2,
         num_heads=4,
@@ -86,7 +92,7 @@ model = dict(
     head=dict(
         type='DiffPoseHead',
         in_channels=128,
-        out_channels=17,
+        out_channels=num_keypoints,
         pose_decoder=dict(
             type='PoseDecoder', channels=(128, 64, 32), out_channels=32, interaction='lookup'
         ),
@@ -128,12 +134,11 @@ val_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=batch_size,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
-    # With the loader's own numbers, so that the cache of a worker serves a whole batch.
-    sampler=dict(type='ClipBlockSampler', batch_size=16, num_workers=1),
+    sampler=dict(type='ClipBlockSampler'),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
@@ -163,6 +168,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-# The metric reads the annotation file of the tested data set.
+# The metric asks the tested data set for its annotation file and whose boxes it has.
 val_evaluator = dict(type='PoseTrackAP')
 test_evaluator = val_evaluator

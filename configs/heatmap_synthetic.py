@@ -8,7 +8,7 @@ _base_ = ['strl_synthetic.py']
 
 frame_offsets = (0,)
 
-model = dict(neck=dict(num_frames=1))
+model = dict(neck=dict(num_frames=len(frame_offsets)))
 train_dataloader = dict(dataset=dict(frame_offsets=frame_offsets))
 val_dataloader = dict(dataset=dict(frame_offsets=frame_offsets))
 test_dataloader = val_dataloader

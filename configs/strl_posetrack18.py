@@ -8,9 +8,9 @@ _base_ = ['diffpose_posetrack18.py']
 model = dict(
     head=dict(
         _delete_=True,
-        type='HeatmapHead',
+        type='Float32HeatmapHead',
         in_channels=256,
-        out_channels=17,
+        out_channels=_base_.num_keypoints,
         deconv_out_channels=(256, 256),
         deconv_kernel_sizes=(4, 4),
         loss=dict(type='KeypointMSELoss', use_target_weight=True),

@@ -10,7 +10,7 @@ model = dict(
         _delete_=True,
         type='Float32HeatmapHead',
         in_channels=128,
-        out_channels=17,
+        out_channels=_base_.num_keypoints,
         deconv_out_channels=(128, 64),
         deconv_kernel_sizes=(4, 4),
         loss=dict(type='KeypointMSELoss', use_target_weight=True),

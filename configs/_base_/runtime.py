@@ -2,6 +2,8 @@
 
 _base_ = ['mmpose::_base_/default_runtime.py']
 
+import diffpose_mm  # noqa: E402, F401 - also where a config on top has custom_imports of its own
+
 custom_imports = dict(imports=['diffpose_mm'], allow_failed_imports=False)
 
 # Resumes bit-identically after a kill.
@@ -11,9 +13,8 @@ val_cfg = dict(type='ClipValLoop')
 test_cfg = dict(type='ClipTestLoop')
 
 default_hooks = dict(
-    checkpoint=dict(
-        type='AtomicCheckpointHook', save_best='posetrack/AP', rule='greater', max_keep_ckpts=2
-    ),
+    # 'auto' is the main metric of the evaluator, whatever that is.
+    checkpoint=dict(type='AtomicCheckpointHook', save_best='auto', max_keep_ckpts=2),
     visualization=dict(type='ClipVisualizationHook', enable=False),
 )
 custom_hooks = [

@@ -49,7 +49,7 @@ class DiffusionHeatmap(BaseKeypointCodec):
         heatmap_size: (W, H), of the same aspect as ``input_size``.
         sigma: Standard deviation of the Gaussians in heatmap pixels.
         signal_scale: s, the diffusion signal lies in [-s, s]. A smaller s buries the heatmaps
-            deeper in the noise of a given step. The paper does not tell its value.
+            deeper in the noise of a given step. The value of the paper is not known.
         blur_kernel_size: Odd size in heatmap pixels of DARK's blur. None takes what DARK uses:
             11 for sigma 2, 17 for sigma 3, and in proportion.
 

@@ -1,16 +1,26 @@
-"""DDIM sampling as free functions: DiffPose section 3 (inference), DDIM (arXiv 2010.02502)."""
+"""Samplers as free functions: from noise to x0 with a network that predicts x0.
+
+A sampler is a function ``sampler(denoise, noise, schedule, steps, clip=, generator=, callback=)``
+with one line in :data:`SAMPLERS`, whose names are the values of ``test_cfg.sampler``. One that puts
+in fresh noise also takes ``eta``.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from .schedule import NoiseSchedule
 
-__all__ = ['ddim_sample', 'ddim_timesteps']
+__all__ = ['SAMPLERS', 'ddim_sample', 'ddim_timesteps', 'dpmpp_2m_sample']
+
+Denoise: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
+StepCallback: TypeAlias = Callable[[int, int, Tensor, Tensor], None]
 
 
 def ddim_timesteps(num_steps: int, steps: int) -> Tensor:
@@ -35,30 +45,30 @@ def ddim_timesteps(num_steps: int, steps: int) -> Tensor:
             f'sampling steps={steps} is more than the {num_steps} steps of the noise schedule; '
             f'lower it to at most {num_steps}'
         )
-    # numpy.arange's way to add up a fractional stride: it decides where a half is rounded to, and
-    # so the very timesteps of the implementations that use it.
+    # numpy.arange's way to add up a fractional stride: it decides where a half is rounded to, so
+    # that the timesteps equal those of implementations that use it.
     stride = (num_steps - num_steps / steps) - num_steps
     ends = [round(num_steps + i * stride) for i in range(steps)]
     return torch.tensor(ends, dtype=torch.int64) - 1
 
 
 def ddim_sample(
-    denoise: Callable[[Tensor, Tensor], Tensor],
+    denoise: Denoise,
     noise: Tensor,
     schedule: NoiseSchedule,
     steps: int,
     eta: float = 0.0,
     clip: float | None = None,
-    generator: torch.Generator | Sequence[torch.Generator] | None = None,
-    callback: Callable[[int, int, Tensor, Tensor], None] | None = None,
+    generator: Generators = None,
+    callback: StepCallback | None = None,
 ) -> Tensor:
-    """Sample x0 from noise with a network that predicts x0, DDIM (arXiv 2010.02502) equation 12.
+    """DDIM (arXiv 2010.02502), equation 12.
 
     Step by step equal to diffusers' ``DDIMScheduler`` with ``prediction_type='sample'``,
-    ``timestep_spacing='trailing'`` and ``set_alpha_to_one=True``, of which two habits are kept on
-    purpose: each step goes T // S steps down (when S does not divide T that can be one step short
-    of the next timestep, and the last step can end at t = 0 with its trace of noise instead of
-    at none), and clipping acts on x0 but not on the noise estimate.
+    ``timestep_spacing='trailing'`` and ``set_alpha_to_one=True``. Two of its conventions are kept
+    deliberately: each step goes T // S steps down (when S does not divide T that can be one step
+    short of the next timestep, and the last step can end at t = 0 with its trace of noise instead
+    of at none), and clipping acts on x0 but not on the noise estimate.
 
     Args:
         denoise: ``denoise(x_t, t)`` with x_t (B, ...) and t (B,) int64 returns the predicted x0,
@@ -85,8 +95,7 @@ def ddim_sample(
     timesteps = ddim_timesteps(schedule.num_steps, steps).tolist()
     if not 0 <= eta <= 1:
         raise ValueError(f'eta={eta} must lie in [0, 1]: 0 is DDIM, 1 is DDPM')
-    if clip is not None and not clip > 0:
-        raise ValueError(f'clip={clip} must be positive, or None for no clipping')
+    _check_clip(clip)
     if isinstance(generator, Sequence) and len(generator) != len(noise):
         raise ValueError(
             f'generator is a sequence of {len(generator)} for a batch of {len(noise)}; give one '
@@ -102,13 +111,7 @@ def ddim_sample(
         a_prev = alphas_cumprod[t - stride] if t >= stride else 1.0
         sigma = eta * math.sqrt((1 - a_prev) / (1 - a_t) * (1 - a_t / a_prev))
 
-        x0 = denoise(x, torch.full((len(x),), t, dtype=torch.int64, device=x.device))
-        if x0.shape != x.shape:
-            raise ValueError(
-                f'denoise returned shape {tuple(x0.shape)} for x_t of shape {tuple(x.shape)}; it '
-                'must predict x0, which has the shape of x_t'
-            )
-        x0 = x0.to(x.dtype)
+        x0 = _predict(denoise, x, t)
         eps = (x - math.sqrt(a_t) * x0) / math.sqrt(1 - a_t)
         if clip is not None:
             x0 = x0.clamp(-clip, clip)
@@ -120,9 +123,70 @@ def ddim_sample(
     return x
 
 
-def _fresh_noise(
-    like: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None
+def dpmpp_2m_sample(
+    denoise: Denoise,
+    noise: Tensor,
+    schedule: NoiseSchedule,
+    steps: int,
+    clip: float | None = None,
+    generator: Generators = None,
+    callback: StepCallback | None = None,
 ) -> Tensor:
+    """DPM-Solver++(2M) (arXiv 2211.01095), algorithm 2: second order, deterministic.
+
+    Solves the same equation as DDIM with ``eta=0``, with an error that falls with the square of the
+    step; the first step and the last one, which goes to no noise at all, are those of DDIM. Equal
+    to diffusers' ``DPMSolverMultistepScheduler`` with ``algorithm_type='dpmsolver++'``,
+    ``solver_order=2``, ``prediction_type='sample'``, ``timestep_spacing='trailing'`` and
+    ``final_sigmas_type='zero'``.
+
+    Args, returns and errors are those of :func:`ddim_sample`; ``generator`` is not used, and
+    clipping acts on x0, from which all else follows.
+    """
+    timesteps = ddim_timesteps(schedule.num_steps, steps).tolist()
+    _check_clip(clip)
+    alphas_cumprod = schedule.alphas_cumprod.tolist()
+    half_log_snr = [0.5 * math.log(a / (1 - a)) for a in alphas_cumprod]
+
+    x, last_x0, last_h = noise, noise, 0.0
+    for i, t in enumerate(timesteps):
+        x0 = _predict(denoise, x, t)
+        if clip is not None:
+            x0 = x0.clamp(-clip, clip)
+        if callback is not None:
+            callback(i, t, x, x0)
+        if i + 1 == steps:
+            return x0
+        following = timesteps[i + 1]
+        a_t, a_next = alphas_cumprod[t], alphas_cumprod[following]
+        h = half_log_snr[following] - half_log_snr[t]
+        # x0 extrapolated to the middle of the step.
+        middle = x0 if i == 0 else x0 + h / (2 * last_h) * (x0 - last_x0)
+        x = math.sqrt((1 - a_next) / (1 - a_t)) * x - math.sqrt(a_next) * math.expm1(-h) * middle
+        last_x0, last_h = x0, h
+    return x
+
+
+SAMPLERS: dict[str, Callable[..., Tensor]] = {'ddim': ddim_sample, 'dpmpp_2m': dpmpp_2m_sample}
+
+
+def _check_clip(clip: float | None) -> None:
+    if clip is not None and not clip > 0:
+        raise ValueError(f'clip={clip} must be positive, or None for no clipping')
+
+
+def _predict(denoise: Denoise, x: Tensor, t: int) -> Tensor:
+    """Predicted x0 at one step for the whole batch, of the shape and dtype of ``x``."""
+    x0 = denoise(x, torch.full((len(x),), t, dtype=torch.int64, device=x.device))
+    if x0.shape != x.shape:
+        raise ValueError(
+            f'denoise returned shape {tuple(x0.shape)} for x_t of shape {tuple(x.shape)}; it '
+            'must predict x0, which has the shape of x_t'
+        )
+    return x0.to(x.dtype)
+
+
+def _fresh_noise(like: Tensor, generator: Generators) -> Tensor:
     """Draw standard normal noise like a tensor, sample by sample if there is a generator each."""
     if isinstance(generator, Sequence):
         return torch.stack([_fresh_noise(sample, g) for sample, g in zip(like, generator)])

@@ -1,6 +1,7 @@
 """The forward process q(x_t | x0): DiffPose section 3, equation 4 of DDPM (arXiv 2006.11239)."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -66,14 +67,13 @@ class NoiseSchedule(nn.Module):
         self.register_buffer('betas', betas, persistent=False)
         self.register_buffer('alphas_cumprod', (1 - betas).cumprod(0), persistent=False)
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'NoiseSchedule':
         # .half() and .to(dtype) reach every buffer; these two are put back at full precision.
-        tables = {name: buffer for name, buffer in self._buffers.items()}
+        betas, alphas_cumprod = self.betas, self.alphas_cumprod
         super()._apply(fn, recurse)
-        for name, table in tables.items():
-            moved = self._buffers[name]
-            if moved.dtype != table.dtype:
-                self._buffers[name] = table.to(moved.device)
+        if self.betas.dtype != betas.dtype:
+            self.betas = betas.to(self.betas.device)
+            self.alphas_cumprod = alphas_cumprod.to(self.alphas_cumprod.device)
         return self
 
     def extra_repr(self) -> str:

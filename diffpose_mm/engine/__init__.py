@@ -1,13 +1,12 @@
 """What running needs beside mmengine: checkpoints that load, hooks, optimiser wrappers."""
 
-from mmpose.engine.optim_wrappers import LayerDecayOptimWrapperConstructor
-
+from .best_metric import MetricError
 from .checkpoint import CheckpointError, check_checkpoint, read_checkpoint, register_safe_globals
 from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteError
 from .loops import ClipTestLoop, ClipValLoop
-from .optim_wrapper import BFloat16OptimWrapper
+from .optim_wrapper import BFloat16OptimWrapper, ClipLayerDecayOptimWrapperConstructor
 from .train_loop import ResumableTrainLoop
 from .visualization_hook import ClipVisualizationHook
 
@@ -15,12 +14,13 @@ __all__ = [
     'AtomicCheckpointHook',
     'BFloat16OptimWrapper',
     'CheckpointError',
+    'ClipLayerDecayOptimWrapperConstructor',
     'ClipStatsHook',
     'ClipTestLoop',
     'ClipValLoop',
     'ClipVisualizationHook',
     'FiniteLossHook',
-    'LayerDecayOptimWrapperConstructor',
+    'MetricError',
     'NonFiniteError',
     'ResumableTrainLoop',
     'check_checkpoint',

@@ -18,6 +18,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from ..models.clip_neck import ClipNeck
+
 BUFFER_STATISTICS = ('min', 'max', 'mean', 'current')
 # Of the arrays in a data set's meta information and in log histories. numpy 1 counts in int32 on
 # Windows.
@@ -194,14 +196,17 @@ def check_checkpoint(model: torch.nn.Module, path: str, resume: bool = False) ->
     }
     model = getattr(model, 'module', model)
     own = model.state_dict()
-    # A neck takes the weights of a single-frame one, as a start for training and nothing else.
-    frames = 'neck.position_embedding'
-    if frames in own and frames in weights and len(weights[frames]) != len(own[frames]):
-        raise CheckpointError(
-            f'checkpoint {path} was trained on clips of {len(weights[frames])} frames, this config '
-            f'has {len(own[frames])}; use the config that it was trained with, or start training '
-            f'from it with --cfg-options load_from={path}'
-        )
+    # A neck may take the weights of a single-frame one, as a start for training and nothing else.
+    for name, module in model.named_modules():
+        if not isinstance(module, ClipNeck):
+            continue
+        frames = module.checkpoint_frames(weights, f'{name}.' if name else '')
+        if frames not in (None, module.num_frames):
+            raise CheckpointError(
+                f'checkpoint {path} was trained on clips of {frames} frames, this config has '
+                f'{module.num_frames}; use the config that it was trained with, or start training '
+                f'from it with --cfg-options load_from={path}'
+            )
     message = ''
     try:
         model.load_state_dict(dict(weights), strict=False)

@@ -20,6 +20,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
+from .best_metric import check_metrics, check_prefixes, main_metric, rule_of
 from .checkpoint import CheckpointError, read_checkpoint
 
 PART = '.part'
@@ -68,13 +69,29 @@ class AtomicCheckpointHook(CheckpointHook):
     ``last_checkpoint`` names a file that is complete, and old checkpoints, the best one included,
     are removed when the new ones are in place. Files that a kill left unfinished are removed at the
     next start.
+
+    ``save_best='auto'`` is the main metric of the evaluator (AP, PCK, ...); mmengine takes the
+    first, which for PoseTrack is that of the head. No best checkpoint is kept, with a warning, if
+    no name tells which values are better. A metric that the validation does not give is refused by
+    name, see :mod:`.best_metric`. ``rule`` may be left out for the usual metrics of poses.
+
+    Raises:
+        MetricError: ``save_best`` names a metric that there is not.
     """
+
+    def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
+        rules = rules * len(key_indicators) if len(rules) == 1 else rules
+        filled = [rule or rule_of(key) for rule, key in zip(rules, key_indicators)]
+        super()._init_rule(filled, key_indicators)
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder."""
         local = '://' not in str(self.out_dir or '')
         if local and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend='atomic')
+        evaluator = getattr(getattr(runner, 'val_loop', None), 'evaluator', None)
+        prefixes = [metric.prefix for metric in getattr(evaluator, 'metrics', ())]
+        check_prefixes(self.save_best or [], prefixes)
         super().before_train(runner)
         # mmengine adds a new best metric to the checkpoint of this process only, if there is one.
         self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
@@ -113,6 +130,20 @@ class AtomicCheckpointHook(CheckpointHook):
                 self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        if not self.save_best:
+            return
+        if 'auto' in self.key_indicators:
+            found = main_metric(metrics, self.rules[0])
+            if found is None:
+                runner.logger.warning(
+                    'No best checkpoint is kept: whether more is better is not known of '
+                    f'{", ".join(metrics)}; set default_hooks.checkpoint.save_best and rule'
+                )
+                return
+            # mmengine takes the first.
+            metrics = {found: metrics[found], **metrics}
+        else:
+            check_metrics(self.key_indicators, metrics)
         # mmengine removes the previous best checkpoint first.
         backend, removed = self.file_backend, []
         self.file_backend = copy.copy(backend)

@@ -31,7 +31,7 @@ class FiniteLossHook(Hook):
     priority = 'LOW'
 
     def before_train(self, runner: Runner) -> None:
-        """Watch what the model returns."""
+        """Register a forward hook that checks the losses of every iteration."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._batch: Mapping = {}
 
@@ -45,11 +45,11 @@ class FiniteLossHook(Hook):
         self._handle = model.register_forward_hook(check)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Keep the batch at hand."""
+        """Keep the batch, to name its samples."""
         self._batch = data_batch or {}
 
     def after_train(self, runner: Runner) -> None:
-        """Watch no longer."""
+        """Remove the forward hook."""
         self._handle.remove()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

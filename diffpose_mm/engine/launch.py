@@ -6,6 +6,7 @@ import os.path as osp
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from torch.utils.data import Dataset
 
+from ..config_variables import RUNNER_FIELDS
+from ..configs import read_config
+from .best_metric import MetricError
 from .checkpoint import CheckpointError
 from .finite_loss_hook import NonFiniteError
 
@@ -24,15 +28,6 @@ DATA_FIELDS = (
     'test_dataloader',
     'val_evaluator',
     'test_evaluator',
-)
-# What a config reads while it is read: its values stand, written out, where they are used.
-VARIABLES = (
-    'codec',
-    'data_mode',
-    'dataset_type',
-    'frame_offsets',
-    'train_pipeline',
-    'val_pipeline',
 )
 USER_ERRORS = (
     CheckpointError,
@@ -85,23 +80,19 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """Read ``args.config`` and merge the common options into it.
+    """Read ``args.config``, a path or the name of a shipped config, and merge the common options.
 
     Raises:
-        FileNotFoundError: If there is no such config.
+        FileNotFoundError: There is no such config.
+        ValueError: A setting of the config, or an option, would change nothing.
     """
-    if not osp.isfile(args.config):
-        raise FileNotFoundError(
-            f'config {args.config} does not exist in {os.getcwd()}; give a path, or to '
-            '`mim train diffpose_mm` and `mim test diffpose_mm` the name of a config of the package'
-        )
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = osp.join('work_dirs', osp.splitext(osp.basename(args.config))[0])
+        cfg.work_dir = osp.join('work_dirs', Path(cfg.filename).stem)
     if args.data_root is not None:
         set_data_root(cfg, args.data_root)
     if args.show or args.show_dir is not None:
@@ -137,12 +128,19 @@ def merge_cfg_options(cfg: Config, options: dict[str, Any]) -> None:
         name = option.partition('.')[0]
         if name == 'data_root':
             raise ValueError('--cfg-options data_root changes nothing: use --data-root')
-        if name in VARIABLES:
+        if name in RUNNER_FIELDS:
+            continue
+        if name in cfg:
             raise ValueError(
                 f'--cfg-options {option} changes nothing, as the config has already written the '
                 f'value of {name} where it is used (data sets, pipelines, model). Set it in each '
                 'of these places, or write a config with this one as _base_'
             )
+        similar = get_close_matches(name, RUNNER_FIELDS, 1)
+        raise ValueError(
+            f'--cfg-options {option} changes nothing, as nobody reads {name}'
+            + (f': is {similar[0]} meant?' if similar else '')
+        )
     cfg.merge_from_dict(options)
 
 
@@ -200,23 +198,39 @@ def set_data_root(cfg: Config, data_root: str) -> None:
 
 
 def check_clip_length(model: torch.nn.Module, dataset: Dataset) -> None:
-    """Raise if a data set gives clips of another length than the model merges.
+    """Raise if a data set gives clips of another length, or keyframe, than the model merges.
 
     Args:
-        model: A model, perhaps with a neck that has ``num_frames``.
-        dataset: A data set, perhaps of clips, with ``num_frames``.
+        model: A model, perhaps with a neck that has ``num_frames`` and ``keyframe_index``.
+        dataset: A data set, perhaps of clips, with ``num_frames`` and ``frame_offsets``; or one
+            that is put together of others (``datasets``, ``dataset``).
 
     Raises:
-        ValueError: If both say how many frames, and not the same.
+        ValueError: Both say how many frames, or which of them is the keyframe, and not the same.
     """
-    model = getattr(model, 'module', model)
-    merged = getattr(getattr(model, 'neck', None), 'num_frames', None)
+    parts = [*getattr(dataset, 'datasets', ()), getattr(dataset, 'dataset', None)]
+    for part in parts:
+        if part is not None:
+            check_clip_length(model, part)
+    neck = getattr(getattr(model, 'module', model), 'neck', None)
+    frames, keyframe = (getattr(neck, name, None) for name in ('num_frames', 'keyframe_index'))
     given = getattr(dataset, 'num_frames', None)
-    if merged is not None and given is not None and merged != given:
-        offsets = getattr(dataset, 'frame_offsets', ())
+    if frames is None or given is None:
+        return
+    offsets = tuple(getattr(dataset, 'frame_offsets', ()))
+    if frames != given:
         raise ValueError(
-            f'the data set gives clips of {given} frames (frame_offsets={tuple(offsets)}) and the '
-            f'neck merges {merged} (model.neck.num_frames): set both to the same number'
+            f'the data set gives clips of {given} frames (frame_offsets={offsets}) and the '
+            f'neck merges {frames} (model.neck.num_frames): set both to the same number'
+        )
+    place = getattr(dataset, 'keyframe_index', None)
+    if place is None and len(offsets) == given and 0 in offsets:
+        place = sorted(offsets).index(0)
+    if None not in (place, keyframe) and place != keyframe:
+        raise ValueError(
+            f"the keyframe is frame {place} of the data set's clips (frame_offsets={offsets}, "
+            f"counted from 0) and frame {keyframe} of the neck's: set "
+            f'model.neck.keyframe_index={place}'
         )
 
 
@@ -243,9 +257,9 @@ def one_line_errors(traceback: bool) -> Iterator[None]:
 def announced_end(traceback: bool, work_dir: str) -> Iterator[None]:
     """Say in one message why training ended early, and how to go on.
 
-    That is for what is no mistake in the program: an interruption (exit status 130), a disk that is
-    full, a file that cannot be read, a data loading process that was killed, a loss that is no
-    number (exit status 1). Everything else comes through.
+    Handles expected ends: an interruption (exit status 130), a disk that is full, a file that
+    cannot be read, a data loading process that was killed, a loss that is no number, a metric of
+    ``save_best`` that there is not (exit status 1). Everything else comes through.
 
     Args:
         traceback: Let the exception through as it is.
@@ -255,7 +269,7 @@ def announced_end(traceback: bool, work_dir: str) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, OSError, RuntimeError) as error:
         killed = 'DataLoader worker (pid' in str(error)
-        expected = isinstance(error, (KeyboardInterrupt, OSError, NonFiniteError))
+        expected = isinstance(error, (KeyboardInterrupt, OSError, NonFiniteError, MetricError))
         if traceback or not (killed or expected):
             raise
         pointer = Path(work_dir, 'last_checkpoint')

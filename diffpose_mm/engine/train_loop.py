@@ -16,8 +16,10 @@ from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop
 from mmpose.registry import LOOPS
 
+from ..datasets.samplers import ClipBlockSampler
+
 DATA, MODEL = range(2)
-# What the message hub, and with it a checkpoint, says of the place in the training.
+# Message-hub keys that record the progress of a training; they are saved with checkpoints.
 DONE, VALIDATED = 'batches_done', 'epoch_validated'
 
 
@@ -45,6 +47,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     A checkpoint from the middle of an epoch (``CheckpointHook`` with ``by_epoch=False``) is good as
     well: the samples of the epoch that were seen are read again, not trained on again. A validation
     during which the process was killed is made up for.
+
+    A :class:`ClipBlockSampler` is given ``batch_size`` and ``num_workers`` of its loader.
     """
 
     def __init__(self, *args: object, **kwargs: object) -> None:
@@ -53,6 +57,11 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         if getattr(self.dataloader.worker_init_fn, 'func', None) is worker_init_fn:
             self.dataloader.worker_init_fn = ignore_interrupts
         self._built_with = self.runner.seed
+        sampler = self.dataloader.sampler
+        if isinstance(sampler, ClipBlockSampler):
+            # So that the cache of a worker serves a whole batch.
+            sampler.batch_size = self.dataloader.batch_size
+            sampler.num_workers = self.dataloader.num_workers
 
     def run(self) -> torch.nn.Module:
         """Train, from where the checkpoint ends if one was resumed."""
@@ -93,7 +102,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         # Before the hooks that may save a checkpoint after this batch.
         self.runner.message_hub.update_info(DONE, idx + 1)
         states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-        # The same in all processes: of the head's draws for all, each takes its own.
+        # Same seed on every rank: the head draws for the global batch and takes its rank's part.
         seed_everything(self.runner.seed, 0, MODEL, self._iter)
         super().run_iter(idx, data_batch)
         for restore, state in zip(

@@ -1,6 +1,8 @@
 """Models: STRL neck, pose decoder with LMSFI, diffusion head, clip estimator."""
 
+from .clip_neck import ClipNeck
 from .clip_vision_transformer import ClipVisionTransformer
+from .conditional_decoder import ConditionalDecoder
 from .data_preprocessor import ClipDataPreprocessor
 from .diffpose_head import DiffPoseHead
 from .heatmap_head import Float32HeatmapHead
@@ -10,7 +12,9 @@ from .spatiotemporal_neck import SpatioTemporalNeck
 
 __all__ = [
     'ClipDataPreprocessor',
+    'ClipNeck',
     'ClipVisionTransformer',
+    'ConditionalDecoder',
     'DiffPoseHead',
     'Float32HeatmapHead',
     'LookupInteraction',

@@ -23,7 +23,7 @@ class ClipVisionTransformer(VisionTransformer):
         """Resize ``pos_embed`` in a state dict that is being loaded.
 
         Raises:
-            ValueError: If the grid of the checkpoint's position embedding cannot be told.
+            ValueError: The grid of the checkpoint's position embedding is ambiguous.
         """
         name = prefix + 'pos_embed'
         if name not in state_dict or self.pos_embed is None:

@@ -1,7 +1,9 @@
 """DiffPose head: where diffusion, pose decoder and codec meet (paper sections 3.2 and 3.3)."""
 
 import hashlib
+import inspect
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,12 +18,12 @@ from mmpose.utils.typing import ConfigType, InstanceList, OptConfigType, SampleL
 from torch import Tensor
 
 from ..codecs import consensus
-from ..diffusion import NoiseSchedule, ddim_sample
-from .pose_decoder import PreparedScale
+from ..diffusion import SAMPLERS, NoiseSchedule
 
 TEST_CFG = dict(
     sampling_steps=4,
     num_hypotheses=1,
+    sampler='ddim',
     eta=0.0,
     flip_test=False,
     seed=0,
@@ -38,16 +40,19 @@ class DiffPoseHead(BaseHead):
     """Keypoint heatmaps by conditional diffusion.
 
     Training adds noise to the heatmaps of the keyframe at a step drawn for each sample and
-    regresses them back. Testing starts from Gaussian noise and runs DDIM, once for each of
+    regresses them back. Testing starts from Gaussian noise and runs a sampler, once for each of
     ``num_hypotheses`` independent noises (the paper says that it combines several estimates; how
     is a choice of this project).
 
-    What ``test_cfg`` of the model says, all of it open to change at test time:
+    Fields of the model's ``test_cfg``, all of which can be changed at test time:
 
     - ``sampling_steps`` (int): S decoder calls for a hypothesis. Defaults to 4.
     - ``num_hypotheses`` (int): N. Defaults to 1.
-    - ``eta`` (float): 0 is deterministic DDIM, 1 has DDPM's variance. Defaults to 0.
-    - ``flip_test`` (bool): Average x̂0 of the clip and of its mirror image in every step.
+    - ``sampler`` (str): A name in :data:`diffpose_mm.diffusion.SAMPLERS`. Defaults to ``'ddim'``.
+    - ``eta`` (float): 0 is deterministic DDIM, 1 has DDPM's variance. Only of samplers that take
+      it. Defaults to 0.
+    - ``flip_test`` (bool): Average x̂0 of the clip and of its mirror image in every step. Defaults
+      to False, as in mmpose; the configs of this package set it.
     - ``seed`` (int): Of the noise. A sample's noise depends on this seed, on what identifies the
       sample (image and annotation) and on the number of the hypothesis, and on nothing else.
     - ``aggregate`` (str): ``'mean'`` (default) decodes the mean heatmaps of the hypotheses;
@@ -59,7 +64,7 @@ class DiffPoseHead(BaseHead):
     Args:
         in_channels (int): Channels of the neck's feature 𝔽.
         out_channels (int): Number of keypoints K.
-        pose_decoder (dict): Config of the :class:`PoseDecoder`; ``in_channels`` and
+        pose_decoder (dict): Config of a :class:`ConditionalDecoder`; ``in_channels`` and
             ``num_keypoints`` are filled in.
         schedule (dict): Arguments of :class:`NoiseSchedule`. Defaults to 1000 cosine steps.
         noise_draws (int): Pairs of step and noise drawn for a sample in training. All share one
@@ -69,8 +74,8 @@ class DiffPoseHead(BaseHead):
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
-        ValueError: No codec is given; 𝔽 does not fit the codec's ``heatmap_size``; a field of
-            ``test_cfg`` is out of range.
+        ValueError: No codec is given; the decoder cannot predict heatmaps of the codec's
+            ``heatmap_size`` from 𝔽; a field of ``test_cfg`` is out of range.
     """
 
     def __init__(
@@ -93,6 +98,8 @@ class DiffPoseHead(BaseHead):
         self.out_channels = out_channels
         self.noise_draws = noise_draws
         self.decoder = KEYPOINT_CODECS.build(decoder)
+        width, height = self.decoder.heatmap_size
+        self.heatmap_size = (int(width), int(height))
         self.schedule = NoiseSchedule(**(schedule or {}))
         self.loss_module = MODELS.build(
             loss or dict(type='KeypointMSELoss', use_target_weight=True)
@@ -117,30 +124,31 @@ class DiffPoseHead(BaseHead):
             )
         if not 0 <= cfg['eta'] <= 1:
             raise ValueError(f'model.test_cfg.eta must lie in [0, 1], got {cfg["eta"]!r}')
+        if cfg['sampler'] not in SAMPLERS:
+            raise ValueError(
+                f'model.test_cfg.sampler must be one of {", ".join(SAMPLERS)}, got '
+                f'{cfg["sampler"]!r}'
+            )
+        if cfg['eta'] > 0 and not _takes_eta(SAMPLERS[cfg['sampler']]):
+            raise ValueError(
+                f'model.test_cfg.eta must be 0 with sampler={cfg["sampler"]!r}, which adds no '
+                f'noise, got {cfg["eta"]!r}'
+            )
         if cfg['aggregate'] not in AGGREGATES:
             raise ValueError(
                 f"model.test_cfg.aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}"
             )
         return cfg
 
-    def _feature(self, feats: tuple[Tensor]) -> Tensor:
-        """Take 𝔽 of a feature tuple and check that the heatmap is four times as large."""
-        feature = feats[-1]
-        width, height = self.decoder.heatmap_size
-        if tuple(feature.shape[2:]) != (height / 4, width / 4):
-            raise ValueError(
-                f'The codec has heatmap_size={(int(width), int(height))} (w, h), but the feature '
-                f'is {(feature.shape[3], feature.shape[2])} and heatmaps are four times as large '
-                'as the feature: set heatmap_size to the input size over a quarter of the '
-                "backbone's stride (stride 16: a quarter of the input)"
-            )
-        return feature
+    def check_feature_size(self, feature_size: tuple[int, int]) -> None:
+        """Raise unless the decoder can predict the codec's heatmaps from 𝔽 of this (W, H)."""
+        self.pose_decoder.check_size(feature_size, self.heatmap_size)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Deterministic heatmaps (N, K, 4H, 4W): one step from zero noise, for FLOP counters."""
-        feature = self._feature(feats)
-        width, height = self.decoder.heatmap_size
-        noise = feature.new_zeros(feature.shape[0], self.out_channels, int(height), int(width))
+        """Deterministic heatmaps (N, K, h, w): one step from zero noise, for FLOP counters."""
+        feature = feats[-1]
+        width, height = self.heatmap_size
+        noise = feature.new_zeros(feature.shape[0], self.out_channels, height, width)
         t = torch.full((len(noise),), self.schedule.num_steps - 1, device=noise.device)
         return self.pose_decoder(noise, feature, t)
 
@@ -151,7 +159,7 @@ class DiffPoseHead(BaseHead):
 
         Args:
             feats (tuple[Tensor]): The last one is 𝔽, (N, C, H, W).
-            batch_data_samples (list[PoseDataSample]): With ``gt_fields.heatmaps`` (K, 4H, 4W)
+            batch_data_samples (list[PoseDataSample]): With ``gt_fields.heatmaps`` (K, h, w)
                 and ``gt_instance_labels.keypoint_weights`` (1, K).
             train_cfg (dict, optional): ``compute_acc`` (bool) turns off ``acc_pose``.
 
@@ -159,7 +167,7 @@ class DiffPoseHead(BaseHead):
             dict: ``loss_kpt`` and ``acc_pose``, the share of joints within 0.05 of the heatmap
             size, over the drawn steps.
         """
-        feature = self._feature(feats)
+        feature = feats[-1]
         heatmaps = torch.stack([d.gt_fields.heatmaps for d in batch_data_samples])
         weights = torch.cat([d.gt_instance_labels.keypoint_weights for d in batch_data_samples])
         heatmaps = heatmaps.to(feature.device).repeat_interleave(self.noise_draws, dim=0)
@@ -249,25 +257,25 @@ class DiffPoseHead(BaseHead):
         cfg: dict,
         callback: Callable | None = None,
     ) -> Tensor:
-        """Run DDIM from noise for every hypothesis of every sample.
+        """Run the sampler from noise for every hypothesis of every sample.
 
         Args:
             feats: As in :meth:`predict`.
             batch_data_samples (list[PoseDataSample]): N samples.
             cfg (dict): From :meth:`check_test_cfg`.
             callback (callable, optional): ``callback(i, t, x_t, x0)`` after each step, signals of
-                shape (N*R, K, 4H, 4W).
+                shape (N*R, K, h, w).
 
         Returns:
-            Tensor: Heatmaps in [0, 1], (N, R, K, 4H, 4W), float32.
+            Tensor: Heatmaps in [0, 1], (N, R, K, h, w), float32.
         """
         mirrored = cfg['flip_test']
-        features = [self._feature(f) for f in (feats if mirrored else [feats])]
+        views = cast(list[tuple[Tensor]], feats if mirrored else [feats])
+        features = [view[-1] for view in views]
         prepared = [self.pose_decoder.prepare(f) for f in features]
         swap = list(batch_data_samples[0].metainfo['flip_indices']) if mirrored else None
         hypotheses = cfg['num_hypotheses']
-        width, height = (int(s) for s in self.decoder.heatmap_size)
-        shape = (self.out_channels, height, width)
+        shape = (self.out_channels, *self.heatmap_size[::-1])
 
         generators = [
             generator
@@ -281,12 +289,14 @@ class DiffPoseHead(BaseHead):
             heatmaps = self._denoise_heatmaps(x_t, t, prepared, swap)
             return self.decoder.to_signal(heatmaps)
 
-        signal = ddim_sample(
+        sampler = SAMPLERS[cfg['sampler']]
+        options = dict(eta=cfg['eta']) if _takes_eta(sampler) else {}
+        signal = sampler(
             denoise,
             noise,
             self.schedule,
             cfg['sampling_steps'],
-            eta=cfg['eta'],
+            **options,
             clip=self.decoder.signal_scale,
             generator=generators,
             callback=callback,
@@ -298,7 +308,7 @@ class DiffPoseHead(BaseHead):
         self,
         x_t: Tensor,
         t: Tensor,
-        prepared: list[list[PreparedScale]],
+        prepared: list[Any],
         swap: Sequence[int] | None,
     ) -> Tensor:
         heatmaps = self.pose_decoder.denoise(x_t, t, prepared[0])
@@ -310,11 +320,14 @@ class DiffPoseHead(BaseHead):
 
 
 def draw_steps_and_noise(x0: Tensor, num_steps: int, draws: int) -> tuple[Tensor, Tensor]:
-    """Steps and noise of a training batch: this process's part of what one process would draw.
+    """Steps and noise of a training batch: this process's part of those of the global batch.
 
-    mmengine seeds the processes of a launcher alike. Each draws for all of them, from torch's CPU
-    generator, and takes every world_size-th sample, as mmengine's ``DefaultSampler`` deals them.
-    So no two processes share noise, and together they have that of one with the whole batch.
+    mmengine seeds the processes of a launcher alike. Each draws steps and seeds for the global
+    batch from torch's CPU generator and takes those at rank, rank + world_size, ... So no two
+    processes share noise, and together they use the same *set* of steps and noises as one process
+    with the global batch. With mmengine's ``DefaultSampler``, which deals samples in that way, each
+    sample also meets the same noise; with ``ClipBlockSampler``, which gives every process a
+    contiguous shard, it meets that of another sample.
 
     Args:
         x0 (Tensor): Signals (B * draws, ...), the draws of a sample next to each other.
@@ -333,6 +346,11 @@ def draw_steps_and_noise(x0: Tensor, num_steps: int, draws: int) -> tuple[Tensor
     for sample, seed in zip(noise, seeds.tolist()):
         sample.normal_(generator=generator.manual_seed(seed))
     return t.to(x0.device), noise
+
+
+def _takes_eta(sampler: Callable) -> bool:
+    """Whether a sampler puts in fresh noise, as much as its parameter ``eta`` says."""
+    return 'eta' in inspect.signature(sampler).parameters
 
 
 def noise_generators(metainfo: dict, seed: int, count: int) -> list[torch.Generator]:

@@ -6,8 +6,9 @@ deconvolved features 𝔽ʲ and the 𝔽ʲ half of the first linear map over con
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from mmengine.model.weight_init import normal_init
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .conditional_decoder import ConditionalDecoder
 from .transformer import TransformerLayer
 
 STRIDES = (16, 8, 4)
@@ -40,7 +42,9 @@ class TimeEmbedding(BaseModule):
         dims (int): Width of the embedding, even.
     """
 
-    def __init__(self, dims: int):
+    frequencies: Tensor
+
+    def __init__(self, dims: int) -> None:
         super().__init__()
         half = dims // 2
         frequencies = torch.exp(-math.log(10000.0) * torch.arange(half) / half)
@@ -51,7 +55,7 @@ class TimeEmbedding(BaseModule):
         """Embed steps t, (B,) integers."""
         angles = t.to(self.frequencies)[:, None] * self.frequencies
         angles = torch.cat((angles.sin(), angles.cos()), dim=1)
-        return self.mlp(angles.to(self.mlp[0].weight.dtype))
+        return self.mlp(angles.to(next(self.mlp.parameters()).dtype))
 
 
 class TimeRescale(BaseModule):
@@ -63,7 +67,7 @@ class TimeRescale(BaseModule):
         time_dims (int): Width of the time embedding.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, time_dims: int):
+    def __init__(self, in_channels: int, out_channels: int, time_dims: int) -> None:
         super().__init__()
         self.time = TimeEmbedding(time_dims)
         self.scale_shift = nn.Linear(time_dims, 2 * out_channels)
@@ -82,7 +86,7 @@ class TokenEncoder(BaseModule):
     encoding), which fits any input size, so that nothing here has to be resized.
     """
 
-    def __init__(self, dims: int, num_layers: int, num_heads: int, mlp_ratio: float):
+    def __init__(self, dims: int, num_layers: int, num_heads: int, mlp_ratio: float) -> None:
         super().__init__()
         self.position = nn.Conv2d(dims, dims, 3, padding=1, groups=dims)
         self.layers = nn.ModuleList(
@@ -136,13 +140,15 @@ class LookupInteraction(BaseModule):
         num_heads: int = 4,
         mlp_ratio: float = 2.0,
         num_groups: int = 8,
-    ):
+    ) -> None:
         super().__init__()
         self.interaction = interaction
-        kernel = dict(kernel_size=1) if attention else dict(kernel_size=3, padding=1)
-        self.embed_noisy = nn.Conv2d(channels, channels, **kernel)
-        self.map_looked_up = nn.Conv2d(channels, channels, bias=False, **kernel)
-        self.map_feature = nn.Conv2d(channels, channels, **kernel)
+        size = 1 if attention else 3
+        self.embed_noisy = nn.Conv2d(channels, channels, size, padding=size // 2)
+        self.map_looked_up = nn.Conv2d(channels, channels, size, padding=size // 2, bias=False)
+        self.map_feature = nn.Conv2d(channels, channels, size, padding=size // 2)
+        self.refine_noisy: nn.Module
+        self.refine: nn.Module
         if attention:
             self.refine_noisy = TokenEncoder(channels, num_layers, num_heads, mlp_ratio)
             self.refine = TokenEncoder(channels, num_layers, num_heads, mlp_ratio)
@@ -181,8 +187,10 @@ class LookupInteraction(BaseModule):
 
 
 @MODELS.register_module()
-class PoseDecoder(BaseModule):
+class PoseDecoder(ConditionalDecoder):
     """The pose decoder: noisy heatmaps, spatiotemporal feature and step -> heatmaps (section 3.2).
+
+    Heatmaps are four times as large as 𝔽.
 
     Args:
         in_channels (int): Channels C of 𝔽.
@@ -215,8 +223,8 @@ class PoseDecoder(BaseModule):
         mlp_ratio: float = 2.0,
         num_groups: int = 8,
         init_cfg: dict | None = None,
-    ):
-        super().__init__(init_cfg)
+    ) -> None:
+        super().__init__(in_channels, num_keypoints, init_cfg)
         if interaction not in ('lookup', 'concat'):
             raise ValueError(
                 f"PoseDecoder: interaction={interaction!r} is unknown; use 'lookup' or 'concat'"
@@ -227,7 +235,6 @@ class PoseDecoder(BaseModule):
                 f'strides {STRIDES}'
             )
         low, mid, high = channels
-        self.num_keypoints = num_keypoints
 
         self.time_rescale = TimeRescale(num_keypoints, high, time_dims)
         self.down_mid = nn.Sequential(nn.Conv2d(high, mid, 3, stride=2, padding=1), nn.SiLU())
@@ -246,19 +253,20 @@ class PoseDecoder(BaseModule):
         self.lift_mid = deconv(low, mid)
         self.lift_high = deconv(mid, high)
 
-        options = dict(interaction=interaction, out_channels=out_channels)
+        interact = partial(
+            LookupInteraction,
+            out_channels=out_channels,
+            interaction=interaction,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            mlp_ratio=mlp_ratio,
+            num_groups=num_groups,
+        )
         self.interactions = nn.ModuleList(
             [
-                LookupInteraction(
-                    low,
-                    attention=True,
-                    num_layers=num_layers,
-                    num_heads=num_heads,
-                    mlp_ratio=mlp_ratio,
-                    **options,
-                ),
-                LookupInteraction(mid, attention=False, num_groups=num_groups, **options),
-                LookupInteraction(high, attention=False, num_groups=num_groups, **options),
+                interact(low, attention=True),
+                interact(mid, attention=False),
+                interact(high, attention=False),
             ]
         )
         self.final_layer = nn.Conv2d(out_channels, num_keypoints, 3, padding=1)
@@ -267,6 +275,17 @@ class PoseDecoder(BaseModule):
         """Start from small outputs: most of a heatmap is zero."""
         super().init_weights()
         normal_init(self.final_layer, std=0.001)
+
+    def check_size(self, feature_size: tuple[int, int], heatmap_size: tuple[int, int]) -> None:
+        """Raise unless the heatmap (w, h) is four times as large as the feature (W, H)."""
+        width, height = feature_size
+        if tuple(heatmap_size) != (4 * width, 4 * height):
+            raise ValueError(
+                f'PoseDecoder: the heatmap {tuple(heatmap_size)} (w, h) is not four times as large '
+                f"as the neck's feature {tuple(feature_size)}: set the codec's heatmap_size="
+                f'{(4 * width, 4 * height)}, or correct feature_size of the neck to the input size '
+                'over the stride of the backbone'
+            )
 
     def prepare(self, feature: Tensor) -> list[PreparedScale]:
         """Compute once what every step and hypothesis needs of 𝔽.
@@ -280,9 +299,9 @@ class PoseDecoder(BaseModule):
         low = self.lift_low(feature)
         mid = self.lift_mid(low)
         high = self.lift_high(mid)
+        interactions = cast(Iterable[LookupInteraction], self.interactions)
         return [
-            interaction.prepare(level)
-            for interaction, level in zip(self.interactions, (low, mid, high))
+            interaction.prepare(level) for interaction, level in zip(interactions, (low, mid, high))
         ]
 
     def denoise(self, x_t: Tensor, t: Tensor, prepared: list[PreparedScale]) -> Tensor:
@@ -298,11 +317,12 @@ class PoseDecoder(BaseModule):
         """
         samples = prepared[0].feature.shape[0]
         size = tuple(prepared[-1].feature.shape[2:])
-        if tuple(x_t.shape[1:]) != (self.num_keypoints, *size) or x_t.shape[0] % samples:
+        height, width = prepared[0].feature.shape[2:]
+        self.check_size((width, height), (x_t.shape[3], x_t.shape[2]))
+        if x_t.shape[1] != self.num_keypoints or x_t.shape[0] % samples:
             raise ValueError(
                 f'PoseDecoder expects x_t of shape (N*R, K, 4H, 4W) with N={samples} and '
-                f'(K, 4H, 4W)={(self.num_keypoints, *size)}, got {tuple(x_t.shape)}: the heatmap '
-                'must be four times as large as the feature on either side'
+                f'K={self.num_keypoints}, got {tuple(x_t.shape)}'
             )
         high = self.time_rescale(x_t, t)
         mid = self.down_mid(high)
@@ -315,7 +335,3 @@ class PoseDecoder(BaseModule):
         mid = mid + F.interpolate(low, size=mid.shape[2:], mode='bilinear', align_corners=False)
         high = high + F.interpolate(mid, size=size, mode='bilinear', align_corners=False)
         return self.final_layer(high)
-
-    def forward(self, x_t: Tensor, feature: Tensor, t: Tensor) -> Tensor:
-        """f(x_t, 𝔽, t): (N*R, K, 4H, 4W), (N, C, H, W), (N*R,) -> heatmaps (N*R, K, 4H, 4W)."""
-        return self.denoise(x_t, t, self.prepare(feature))

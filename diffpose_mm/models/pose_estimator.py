@@ -1,5 +1,7 @@
 """Top-down estimator of clips: fold time into the batch for the backbone, unfold for the neck."""
 
+from typing import Any
+
 import torch
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
@@ -15,8 +17,9 @@ class TopdownClipEstimator(TopdownPoseEstimator):
     """mmpose's :class:`TopdownPoseEstimator` for clips of T frames of one person.
 
     Any mmpose or mmpretrain backbone serves: it sees (N*T, 3, h, w). The neck receives the
-    last feature as (N, T, C, H, W) and returns (N, C, H, W), so that head, codec, metric and
-    visualizer are those of an ordinary top-down model. Without a neck T must be 1.
+    last feature as (N, T, C, H, W) and returns (N, C, H, W), see :class:`ClipNeck`, so that head,
+    codec, metric and visualizer are those of an ordinary top-down model. Without a neck T must
+    be 1.
 
     Predictions beside the keypoints are mapped to image pixels as well: ``hypotheses``
     (1, N, K, 2) like keypoints and ``keypoint_std`` (1, K, 2) as lengths.
@@ -24,24 +27,15 @@ class TopdownClipEstimator(TopdownPoseEstimator):
     Args and errors are those of :class:`TopdownPoseEstimator`.
 
     Raises:
-        ValueError: The codec's ``heatmap_size`` is not four times the neck's ``feature_size``;
-            a field of ``test_cfg`` is out of range; the inputs are not clips; there are T > 1
-            frames and no neck.
+        ValueError: The head cannot use the neck's ``feature_size`` or a field of ``test_cfg``; the
+            inputs are not clips; there are T > 1 frames and no neck.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         feature_size = getattr(getattr(self, 'neck', None), 'feature_size', None)
-        heatmap_size = getattr(getattr(self.head, 'decoder', None), 'heatmap_size', None)
-        if feature_size is not None and heatmap_size is not None:
-            expected = tuple(4 * int(s) for s in feature_size)
-            if tuple(int(s) for s in heatmap_size) != expected:
-                raise ValueError(
-                    f"The codec's heatmap_size={tuple(int(s) for s in heatmap_size)} (w, h) is "
-                    f"not four times the neck's feature_size={tuple(feature_size)}: for this "
-                    f'backbone set heatmap_size={expected}, or correct feature_size to the input '
-                    'size over the stride of the backbone'
-                )
+        if feature_size is not None and hasattr(self.head, 'check_feature_size'):
+            self.head.check_feature_size(feature_size)
         if hasattr(self.head, 'check_test_cfg'):
             self.head.check_test_cfg(self.test_cfg)
 

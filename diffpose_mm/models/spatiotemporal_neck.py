@@ -1,20 +1,21 @@
 """SpatioTemporal Representation Learner, STRL (paper section 3.1): T feature maps to one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .clip_neck import ClipNeck
 from .transformer import TransformerLayer
 
 
 @MODELS.register_module()
-class SpatioTemporalNeck(BaseModule):
+class SpatioTemporalNeck(ClipNeck):
     """Merge the features of a clip's T frames into one spatiotemporal feature.
 
     Patch embedding, a learnable position embedding per frame *and* location, ``num_layers``
@@ -24,7 +25,7 @@ class SpatioTemporalNeck(BaseModule):
 
     With ``num_frames=1`` this is the single-frame ablation of the same model. A model of more
     frames can start from the weights of such a one: every frame gets its position embedding, and
-    the MLP reads the keyframe, taken to be in the middle, as before and the other frames not yet.
+    the MLP reads the keyframe (``keyframe_index``) as before and the other frames not yet.
 
     Args:
         in_channels (int): Channels C of the backbone's feature.
@@ -37,6 +38,8 @@ class SpatioTemporalNeck(BaseModule):
         mlp_ratio (float): Hidden width of a layer's FFN over D. Defaults to 4.
         out_channels (int, optional): Channels of 𝔽. Defaults to ``in_channels``, as in the
             paper.
+        keyframe_index (int, optional): Place of the keyframe among the T frames. Defaults to the
+            middle, ``num_frames // 2``.
         init_cfg (dict, optional): mmengine's initialisation config.
 
     Raises:
@@ -48,28 +51,22 @@ class SpatioTemporalNeck(BaseModule):
     def __init__(
         self,
         in_channels: int,
-        feature_size: Sequence[int],
+        feature_size: tuple[int, int],
         num_frames: int = 5,
         embed_dims: int = 384,
         num_layers: int = 4,
         num_heads: int = 6,
         mlp_ratio: float = 4.0,
         out_channels: int | None = None,
+        keyframe_index: int | None = None,
         init_cfg: dict | None = None,
-    ):
-        super().__init__(init_cfg)
-        for field, value in (
-            ('num_frames', num_frames),
-            ('num_layers', num_layers),
-            ('feature_size', min(feature_size)),
-        ):
-            if value < 1:
-                raise ValueError(f'SpatioTemporalNeck: {field} must be at least 1, got {value}')
-        self.in_channels = in_channels
-        self.out_channels = out_channels or in_channels
-        self.num_frames = num_frames
-        self.feature_size = tuple(feature_size)
-        width, height = self.feature_size
+    ) -> None:
+        super().__init__(
+            in_channels, out_channels, num_frames, keyframe_index, feature_size, init_cfg
+        )
+        if num_layers < 1:
+            raise ValueError(f'SpatioTemporalNeck: num_layers must be at least 1, got {num_layers}')
+        width, height = feature_size
 
         self.patch_embed = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
         self.position_embedding = nn.Parameter(torch.zeros(num_frames, embed_dims, height, width))
@@ -104,26 +101,10 @@ class SpatioTemporalNeck(BaseModule):
         tokens = tokens.transpose(1, 2).reshape(batch, height * width, frames * dims)
         return self.aggregate(tokens).transpose(1, 2).reshape(batch, -1, height, width)
 
-    def forward(self, feats: Tensor) -> Tensor:
-        """Merge a batch of clips.
-
-        Args:
-            feats (Tensor): (N, T, C, H, W), frames in temporal order.
-
-        Returns:
-            Tensor: 𝔽, (N, out_channels, H, W).
-        """
-        width, height = self.feature_size
-        expected = (self.num_frames, self.in_channels, height, width)
-        if feats.dim() != 5 or tuple(feats.shape[1:]) != expected:
-            raise ValueError(
-                f'SpatioTemporalNeck expects (N, T, C, H, W) features with (T, C, H, W) = '
-                f'{expected}, got {tuple(feats.shape)}: num_frames must be the number of '
-                'frame_offsets, in_channels the width of the backbone and feature_size=(W, H) '
-                'the input size over the stride of the backbone'
-            )
-        batch, frames = feats.shape[:2]
-        return self.fuse(self.embed(feats.flatten(0, 1)).unflatten(0, (batch, frames)))
+    def checkpoint_frames(self, state_dict: Mapping[str, Tensor], prefix: str) -> int | None:
+        """T of the position embedding in a checkpoint; see :class:`ClipNeck`."""
+        embedding = state_dict.get(f'{prefix}position_embedding')
+        return None if embedding is None else len(embedding)
 
     def _inflate(self, state_dict: dict, prefix: str) -> None:
         """Turn the weights of a single-frame neck into weights for T frames, in place."""
@@ -131,14 +112,15 @@ class SpatioTemporalNeck(BaseModule):
         state_dict[position] = state_dict[position].expand(self.num_frames, -1, -1, -1).clone()
         single = state_dict[first]
         inflated = single.new_zeros(single.shape[0], self.num_frames, single.shape[1])
-        inflated[:, self.num_frames // 2] = single
+        inflated[:, self.keyframe_index] = single
         state_dict[first] = inflated.flatten(1)
         print_log(
-            f'{prefix[:-1] or "neck"}: inflated from one frame to {self.num_frames}',
+            f'{prefix[:-1] or "neck"}: inflated from one frame to {self.num_frames}, the keyframe '
+            f'at place {self.keyframe_index}',
             logger='current',
         )
 
-    def _fit_checkpoint(self, state_dict: dict, prefix: str, *args) -> None:
+    def _fit_checkpoint(self, state_dict: dict, prefix: str, *args: Any) -> None:
         """Fit a checkpoint of another input size, or of one frame, to this neck, in place."""
         key = prefix + 'position_embedding'
         if key not in state_dict:
@@ -154,7 +136,7 @@ class SpatioTemporalNeck(BaseModule):
             )
         if loaded.shape[2:] == own.shape[2:]:
             return
-        state_dict[key] = resize_position_embedding(loaded, tuple(own.shape[2:]))
+        state_dict[key] = resize_position_embedding(loaded, (own.shape[2], own.shape[3]))
         print_log(
             f'{key}: resized from {tuple(loaded.shape[2:])} to {tuple(own.shape[2:])} (H, W)',
             logger='current',

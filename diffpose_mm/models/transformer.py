@@ -19,7 +19,7 @@ class SelfAttention(BaseModule):
         ValueError: ``num_heads`` does not divide ``embed_dims``.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int):
+    def __init__(self, embed_dims: int, num_heads: int) -> None:
         super().__init__()
         if embed_dims % num_heads:
             raise ValueError(
@@ -48,7 +48,7 @@ class TransformerLayer(BaseModule):
         mlp_ratio (float): Hidden width of the FFN in units of D.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float = 4.0):
+    def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float = 4.0) -> None:
         super().__init__()
         hidden = int(embed_dims * mlp_ratio)
         self.norm1 = nn.LayerNorm(embed_dims)

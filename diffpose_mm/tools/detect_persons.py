@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from diffpose_mm.apis.dataset_boxes import detect_frames
 from diffpose_mm.apis.detector import PersonDetector
-from diffpose_mm.configs import find_config
+from diffpose_mm.configs import read_config
 from diffpose_mm.engine.checkpoint import read_checkpoint
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors, set_data_root
 
@@ -174,7 +174,7 @@ def run(args: argparse.Namespace) -> list[dict] | None:
     if device is None and args.launcher != 'none' and torch.cuda.is_available():
         device = f'cuda:{local % torch.cuda.device_count()}'
 
-    cfg = Config.fromfile(find_config(args.config))
+    cfg = read_config(args.config)
     if args.data_root is not None:
         set_data_root(cfg, args.data_root)
     merge_cfg_options(cfg, args.cfg_options)

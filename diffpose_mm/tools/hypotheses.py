@@ -18,7 +18,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 from mmpose.registry import DATASETS, MODELS
 
-from diffpose_mm.configs import find_config
+from diffpose_mm.configs import read_config
 from diffpose_mm.engine.checkpoint import check_checkpoint
 from diffpose_mm.engine.launch import (
     check_clip_length,
@@ -210,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict]:
 
 def run(args: argparse.Namespace) -> list[dict]:
     """Measure as parsed arguments say."""
-    cfg = Config.fromfile(find_config(args.config))
+    cfg = read_config(args.config)
     if args.data_root is not None:
         set_data_root(cfg, args.data_root)
     merge_cfg_options(cfg, args.cfg_options)

@@ -27,7 +27,7 @@ from diffpose_mm.engine.launch import (
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog='train', description='Train a model.')
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file, or the name of a shipped config')
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -71,6 +71,10 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         if get_device() == 'cpu':
             cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
             cfg.optim_wrapper.pop('loss_scale', None)
+            head = cfg.model.get('head') or {}
+            if head.get('type') in ('HeatmapHead', 'mmpose.HeatmapHead'):
+                # The same head, whose accuracy goes through numpy, which has no bfloat16.
+                head['type'] = 'Float32HeatmapHead'
         elif kind != 'BFloat16OptimWrapper':
             cfg.optim_wrapper.type = 'AmpOptimWrapper'
             cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')

@@ -16,6 +16,7 @@ from mmengine.runner import save_checkpoint
 from diffpose_mm.engine import (
     AtomicCheckpointHook,
     CheckpointError,
+    MetricError,
     checkpoint_hook,
     newest_checkpoint,
     read_checkpoint,
@@ -209,3 +210,55 @@ def test_a_folder_without_a_name_of_the_last(tmp_path):
         )
         os.utime(new / 'epoch_2.pth', (0, 0))
         assert newest_checkpoint(str(new)) == str(new / 'epoch_3.pth')
+
+
+class Evaluated(SmallRunner):
+    """A runner whose validation has these metrics, with or without prefixes."""
+
+    def __init__(self, work_dir, *prefixes):
+        super().__init__(work_dir)
+        metrics = [SimpleNamespace(prefix=prefix) for prefix in prefixes]
+        self.val_loop = SimpleNamespace(evaluator=SimpleNamespace(metrics=metrics))
+        self.warnings = []
+        self.logger.warning = self.warnings.append
+
+
+def validate(work_dir, metrics, *prefixes, **options):
+    hook, runner = AtomicCheckpointHook(**options), Evaluated(work_dir, *prefixes)
+    hook.before_train(runner)
+    for runner.epoch, values in enumerate(metrics, start=1):
+        hook.after_val_epoch(runner, values)
+    return runner
+
+
+def test_auto_keeps_the_best_by_the_main_metric(tmp_path):
+    """Broken if the best were that of mmengine's first metric, here the AP of heads alone."""
+    metrics = [{'posetrack/Head AP': h, 'posetrack/AP': a} for h, a in ((9, 1), (8, 3), (7, 2))]
+    validate(tmp_path, metrics, 'posetrack', save_best='auto')
+    assert os.listdir(tmp_path) == ['best_posetrack_AP_epoch_2.pth']
+
+
+def test_auto_knows_errors_from_scores(tmp_path):
+    """Broken if the largest error were taken for the best."""
+    validate(tmp_path, [dict(EPE=3.0), dict(EPE=1.0), dict(EPE=2.0)], None, save_best='auto')
+    assert os.listdir(tmp_path) == ['best_EPE_epoch_2.pth']
+
+
+def test_auto_goes_on_where_no_name_tells_what_is_better(tmp_path):
+    """Broken if a metric of one's own ended a training that did not ask for a best checkpoint."""
+    runner = validate(tmp_path, [dict(stiffness=3.0)] * 2, None, save_best='auto')
+    assert os.listdir(tmp_path) == [] and len(runner.warnings) == 2
+    assert 'stiffness' in runner.warnings[0] and 'save_best and rule' in runner.warnings[0]
+    validate(tmp_path, [dict(stiffness=3.0)] * 2, None, save_best='auto', rule='less')
+    assert os.listdir(tmp_path) == ['best_stiffness_epoch_1.pth']
+
+
+def test_another_metric_is_named_before_a_validation_or_at_the_first(tmp_path):
+    """Broken if a KeyError came after hours: in one line, the setting and the metrics there are."""
+    with pytest.raises(MetricError, match="save_best='posetrack/AP' is no metric.*jhmdb/...:"):
+        validate(tmp_path, [], 'jhmdb', save_best='posetrack/AP')
+    with pytest.raises(MetricError, match="save_best='posetrack/AP'.*gives PCK, AUC: set"):
+        validate(tmp_path, [dict(PCK=1, AUC=2)], 'jhmdb', None, save_best='posetrack/AP')
+    with pytest.raises(MetricError, match="save_best='EPE'.*gives PCK:"):
+        validate(tmp_path, [dict(PCK=1)], None, save_best=['PCK', 'EPE'])
+    validate(tmp_path, [{}], None, save_best='PCK')  # no metric, as a keyframe was broken

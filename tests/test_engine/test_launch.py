@@ -1,6 +1,7 @@
 """What the tools share: --data-root, options, errors in one line."""
 
 import argparse
+from types import SimpleNamespace
 
 import pytest
 from mmengine.config import Config
@@ -9,11 +10,13 @@ from diffpose_mm.engine import CheckpointError, NonFiniteError
 from diffpose_mm.engine.launch import (
     add_common_arguments,
     announced_end,
+    check_clip_length,
     load_config,
     merge_cfg_options,
     one_line_errors,
     set_data_root,
 )
+from diffpose_mm.models import ClipNeck
 
 
 def parse(*argv):
@@ -141,6 +144,28 @@ def test_an_option_that_changes_nothing_is_refused(option):
     assert cfg.model.x == 1
 
 
+def test_an_option_of_a_misspelt_field_is_refused():
+    """Broken if a typo changed nothing without a word."""
+    with pytest.raises(ValueError, match='train_dataloder.* is train_dataloader meant'):
+        merge_cfg_options(Config(dict(model=dict())), {'train_dataloder.batch_size': 3})
+    with pytest.raises(ValueError, match='nobody reads sampling_steps'):
+        merge_cfg_options(Config(dict(model=dict())), {'sampling_steps': 3})
+    merge_cfg_options(Config(dict(model=dict())), {'find_unused_parameters': True, 'resume': True})
+
+
+def test_shipped_configs_go_by_their_names():
+    """Broken if train and test did not know the names that infer knows."""
+    cfg = load_config(parse('diffpose'))
+    assert cfg.work_dir == 'work_dirs/diffpose_posetrack18'
+    assert load_config(parse('diffpose_synthetic')).work_dir == 'work_dirs/diffpose_synthetic'
+
+
+def test_a_path_that_does_not_exist_is_no_name(tmp_path):
+    """Broken if a run took the shipped config for the copy in a work directory that is gone."""
+    with pytest.raises(FileNotFoundError, match='gone/diffpose_synthetic.py does not exist'):
+        load_config(parse('gone/diffpose_synthetic.py'))
+
+
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_the_usual_form_of_train_cfg_goes_with_the_base(by_epoch, tmp_path):
     """Broken if a config on top of ours that says by_epoch ends in a traceback of mmengine."""
@@ -154,3 +179,40 @@ def test_the_usual_form_of_train_cfg_goes_with_the_base(by_epoch, tmp_path):
     else:
         with pytest.raises(ValueError, match='add _delete_=True to train_cfg'):
             load_config(parse(str(config)))
+
+
+def clips(offsets):
+    return SimpleNamespace(num_frames=len(offsets), frame_offsets=offsets)
+
+
+def model_of(frames, keyframe):
+    return SimpleNamespace(neck=ClipNeck(in_channels=1, num_frames=frames, keyframe_index=keyframe))
+
+
+def test_clips_that_the_neck_merges_pass():
+    check_clip_length(model_of(3, None), clips((-2, 0, 2)))
+    check_clip_length(model_of(3, 2), clips((-2, -1, 0)))
+    check_clip_length(SimpleNamespace(neck=None), clips((0,)))
+    check_clip_length(model_of(3, None), SimpleNamespace())
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda d: d,
+        lambda d: SimpleNamespace(datasets=[clips((-1, 0, 1)), d]),
+        lambda d: SimpleNamespace(dataset=d),
+    ],
+)
+@pytest.mark.parametrize(
+    'offsets, message',
+    [
+        ((-1, 0), 'clips of 2 frames.*neck merges 3'),
+        ((-2, -1, 0), r'frame 2 of the data set.*frame 1 of the neck.*keyframe_index=2'),
+        ((0, 1, 2), r'frame 0 of the data set.*keyframe_index=0'),
+    ],
+)
+def test_clips_of_another_length_or_keyframe_are_refused(offsets, message, wrap):
+    """Broken if a causal data set trained a neck that takes the middle frame for the keyframe."""
+    with pytest.raises(ValueError, match=message):
+        check_clip_length(model_of(3, None), wrap(clips(offsets)))

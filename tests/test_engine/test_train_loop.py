@@ -9,6 +9,7 @@ import torch
 from mmengine.logging import MessageHub
 from torch.utils.data import DataLoader, Dataset
 
+from diffpose_mm.datasets.samplers import ClipBlockSampler
 from diffpose_mm.engine import ResumableTrainLoop
 
 EPOCHS, BATCHES = 4, 5
@@ -130,3 +131,25 @@ def test_samples_come_in_the_order_of_a_resumed_seed():
         runner.seed = 11
         runner.loop.run()
         assert runner.loop.dataloader.sampler.seed == expected
+
+
+class Clips(Samples):
+    """Samples that know their videos, of eight frames each."""
+
+    def clip_keys(self):
+        return [(index // 8, index % 8) for index in range(len(self))]
+
+    def __len__(self):
+        return 32
+
+
+@pytest.mark.parametrize('batch_size, workers', [(2, 2), (4, 1)])
+def test_the_sampler_is_told_the_numbers_of_its_loader(batch_size, workers):
+    """Broken if --cfg-options train_dataloader.batch_size left the sampler with another one."""
+    data = Clips()
+    sampler = ClipBlockSampler(data, batch_size=16, num_workers=4, seed=0)
+    loader = DataLoader(data, batch_size, sampler=sampler, num_workers=workers)
+    runner = SimpleNamespace(seed=0, visualizer=SimpleNamespace())
+    loop = ResumableTrainLoop(runner, loader, 1)
+    expected = ClipBlockSampler(data, batch_size=batch_size, num_workers=workers, seed=0)
+    assert list(loop.dataloader.sampler) == list(expected)

@@ -322,6 +322,8 @@ def test_heatmaps_on_request():
         ('sampling_steps', 2.5),
         ('num_hypotheses', 0),
         ('num_hypotheses', '4'),
+        ('sampler', 'euler'),
+        ('sampler', None),
         ('eta', -0.1),
         ('eta', 1.5),
         ('aggregate', 'median'),
@@ -334,9 +336,45 @@ def test_test_cfg_out_of_range_is_named(field, value):
         make_head().check_test_cfg({field: value})
 
 
+def test_the_sampler_is_chosen_by_name(monkeypatch):
+    """Broken if a second sampler needed a change of the head."""
+    head, sample, feature = make_head(), [make_sample(0)], torch.randn(1, 8, 4, 3)
+    ddim = predict(head, feature, sample, sampling_steps=4)[0].keypoints
+    assert np.array_equal(predict(head, feature, sample, sampler='ddim')[0].keypoints, ddim)
+    other = predict(head, feature, sample, sampling_steps=4, sampler='dpmpp_2m')[0].keypoints
+    assert np.abs(other - ddim).max() > 1e-3
+    for name in ('ddim', 'dpmpp_2m'):
+        one = predict(head, feature, sample, sampling_steps=1, sampler=name)[0].keypoints
+        np.testing.assert_allclose(
+            one, predict(head, feature, sample, sampling_steps=1)[0].keypoints, atol=1e-4
+        )
+    calls = []
+
+    def mine(denoise, noise, schedule, steps, clip=None, generator=None, callback=None):
+        calls.append((steps, clip, len(generator)))
+        return denoise(noise, torch.full((len(noise),), 999))
+
+    monkeypatch.setitem(diffpose_head.SAMPLERS, 'mine', mine)
+    predict(head, feature, sample, sampling_steps=3, num_hypotheses=2, sampler='mine')
+    assert calls == [(3, head.decoder.signal_scale, 2)]
+
+
+def test_eta_of_a_sampler_without_noise_is_refused():
+    """Broken if eta changed nothing without a word."""
+    head = make_head()
+    head.check_test_cfg(dict(sampler='dpmpp_2m'))
+    with pytest.raises(ValueError, match="test_cfg.eta must be 0 with sampler='dpmpp_2m'"):
+        head.check_test_cfg(dict(sampler='dpmpp_2m', eta=0.5))
+
+
+def test_flip_test_is_off_unless_it_is_asked_for():
+    """Broken if head, estimator and mmpose had different defaults: mmpose's is False."""
+    assert make_head().check_test_cfg({})['flip_test'] is False
+
+
 def test_heatmap_size_that_does_not_fit_the_feature_is_explained():
     """Broken if a backbone of another stride ended in an error about tensors."""
-    with pytest.raises(ValueError, match='heatmap_size.*four times'):
+    with pytest.raises(ValueError, match='four times.*heatmap_size'):
         predict(make_head(), torch.randn(1, 8, 8, 6), [make_sample(0)])
 
 

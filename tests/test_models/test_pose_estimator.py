@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.structures import InstanceData
+from mmengine.structures import InstanceData, PixelData
 from mmpose.structures import PoseDataSample
 
 from diffpose_mm.models import TopdownClipEstimator
@@ -184,12 +184,38 @@ def test_coordinates_survive_crop_encode_decode_and_way_back():
 
 def test_misfitting_configs_are_refused_when_the_model_is_built():
     """Broken if a wrong heatmap size, S > T or N < 1 were found after loading a data set."""
-    with pytest.raises(ValueError, match=r'heatmap_size=\(12, 16\).*\(6, 8\).*\(24, 32\)'):
+    with pytest.raises(ValueError, match=r'\(12, 16\).*\(6, 8\).*heatmap_size=\(24, 32\)'):
         make_model(feature_size=(6, 8))
     with pytest.raises(ValueError, match='sampling_steps.*1001'):
         make_model(test_cfg=dict(sampling_steps=1001))
     with pytest.raises(ValueError, match='num_hypotheses'):
         make_model(test_cfg=dict(num_hypotheses=0))
+
+
+@pytest.mark.parametrize('deconvs, size', [(0, (3, 4)), (1, (6, 8)), (3, (24, 32))])
+def test_heads_of_any_stride_are_taken(deconvs, size):
+    """Broken if the estimator asked mmpose's own head for DiffPose's four times the feature."""
+    codec = dict(CODEC, heatmap_size=size, sigma=1)
+    model = TopdownClipEstimator(
+        backbone=BACKBONES['mmpose ResNet'][0],
+        neck=dict(
+            type='SpatioTemporalNeck', in_channels=16, feature_size=(3, 4), num_frames=3,
+            embed_dims=16, num_layers=1, num_heads=2),
+        head=dict(
+            type='HeatmapHead', in_channels=16, out_channels=4, decoder=codec,
+            deconv_out_channels=(8,) * deconvs, deconv_kernel_sizes=(4,) * deconvs),
+    ).eval()  # fmt: skip
+    clips, samples = torch.randn(2, 3, 3, 64, 48), make_samples(2)
+    encoded = model.head.decoder.encode(np.full((1, 4, 2), 20.0))
+    for sample in samples:
+        sample.gt_fields = PixelData(heatmaps=torch.from_numpy(encoded['heatmaps']))
+        sample.gt_instance_labels = InstanceData(
+            keypoint_weights=torch.from_numpy(encoded['keypoint_weights'])
+        )
+    assert torch.isfinite(model.loss(clips, samples)['loss_kpt'])
+    with torch.no_grad():
+        for sample in model.predict(clips, samples):
+            assert sample.pred_instances.keypoints.shape == (1, 4, 2)
 
 
 def test_images_instead_of_clips_are_explained():

@@ -135,6 +135,25 @@ def test_a_single_frame_neck_is_inflated_to_the_same_function_of_a_still_clip():
         assert (clip(moving) - expected).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize('keyframe', [None, 0, 3, 4])
+def test_inflated_weights_read_the_keyframe_wherever_it_stands(keyframe):
+    """Broken if the MLP began with a neighbour: a causal clip has its keyframe at the end."""
+    single, clip = small_neck(num_frames=1), small_neck(keyframe_index=keyframe)
+    clip.load_state_dict(single.state_dict())
+    place = 2 if keyframe is None else keyframe
+    weight = clip.aggregate[0].weight.detach().unflatten(1, (5, 16))
+    torch.testing.assert_close(weight[:, place], single.aggregate[0].weight.detach())
+    assert not weight[:, [t for t in range(5) if t != place]].any()
+
+
+def test_the_neck_tells_the_clip_length_of_a_checkpoint():
+    """Broken if weights of one frame were tested as a model of clips: the neck inflates them."""
+    weights = {f'some.name.{key}': value for key, value in small_neck().state_dict().items()}
+    neck = small_neck(num_frames=1)
+    assert neck.checkpoint_frames(weights, 'some.name.') == 5
+    assert neck.checkpoint_frames(weights, 'neck.') is None
+
+
 def test_checkpoint_of_another_clip_length_is_refused():
     """Broken if T=5 weights were loaded silently into a T=3 model."""
     with pytest.raises(ValueError, match='5 frames.*num_frames=3.*frame_offsets'):

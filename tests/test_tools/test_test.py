@@ -50,7 +50,13 @@ def test_tells_whose_boxes_were_tested(trained, tiny_posetrack, tmp_path):
     """Whatever the config says: a file of detections set at test time makes them detected."""
     boxes = 'annotations/posetrack18_val_human_detections.json'
     for options, source in (
-        ([f'test_dataloader.dataset.bbox_file={boxes}'], 'detected'),
+        (
+            [
+                f'test_dataloader.dataset.bbox_file={boxes}',
+                'test_evaluator.box_source=ground_truth',
+            ],
+            'detected',
+        ),
         (['test_evaluator.box_source=detected'], 'ground_truth'),
     ):
         work_dir, out = tmp_path / source, tmp_path / f'{source}.json'

@@ -1,11 +1,12 @@
 """Training from the command line: from scratch, on from a checkpoint, and what may go wrong."""
 
 import json
+import os.path as osp
 import shutil
 
 import pytest
 import torch
-from tools_helpers import CONFIG, arguments
+from tools_helpers import CONFIG, CONFIG_DIR, arguments
 
 from diffpose_mm.engine import BFloat16OptimWrapper, read_checkpoint
 from diffpose_mm.engine.launch import load_config
@@ -72,6 +73,16 @@ def test_amp_on_the_cpu_is_bfloat16(monkeypatch):
         merged('--amp', '--cfg-options', 'optim_wrapper.type=ApexOptimWrapper')
 
 
+def test_mmposes_own_head_trains_with_amp_on_the_cpu(tiny_posetrack, tmp_path, monkeypatch):
+    """Broken if a config with mmpose's HeatmapHead ended in "unsupported ScalarType BFloat16"."""
+    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    config = osp.join(CONFIG_DIR, 'strl_synthetic.py')
+    options = ['model.head.type=HeatmapHead', 'train_cfg.max_epochs=1']
+    common = dict(data_root=tiny_posetrack, work_dir=tmp_path, options=options)
+    train.main(arguments(config, '--amp', '--no-validate', **common))
+    assert 'acc_pose' in log_of(tmp_path)[0]
+
+
 def test_other_options():
     """Broken if an option does not reach the config."""
     cfg = merged('--no-validate', '--auto-scale-lr', '--resume', 'some.pth')
@@ -104,6 +115,22 @@ def test_bad_input_is_told_in_one_line(options, message, tiny_posetrack, tmp_pat
         train.main(arguments(CONFIG, data_root=tiny_posetrack, work_dir=tmp_path, options=options))
     text = exit_info.value.code
     assert text.startswith('error: ') and message in text and '\n' not in text, text
+
+
+def test_another_metric_than_the_evaluators_is_told_in_one_line(tiny_posetrack, tmp_path):
+    """Broken if a child with an evaluator of its own ended in a KeyError after the validation."""
+    config = tmp_path / 'mine.py'
+    config.write_text(
+        f'_base_ = [{osp.abspath(CONFIG)!r}]\n'
+        "default_hooks = dict(checkpoint=dict(save_best='posetrack/AP'))\n"
+        "val_evaluator = dict(_delete_=True, type='PCKAccuracy', thr=0.2)\n"
+        'train_cfg = dict(max_epochs=1, val_interval=1)\n'
+    )
+    with pytest.raises(SystemExit) as exit_info:
+        train.main(arguments(config, data_root=tiny_posetrack, work_dir=tmp_path))
+    text = exit_info.value.code
+    assert "save_best='posetrack/AP' is no metric of the validation, which gives PCK" in text
+    assert 'The last checkpoint is' in text and '\n' not in text
 
 
 def test_where_a_training_goes_on(trained, tmp_path):
