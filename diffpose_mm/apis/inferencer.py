@@ -9,7 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmpose.apis import Pose2DInferencer
 from torch import nn
 
-from ..configs import find_config
+from ..configs import read_config
 from ..engine.checkpoint import check_checkpoint, read_checkpoint
 from ..identity import config_identity, file_identity
 from .detector import PersonDetector
@@ -61,7 +61,7 @@ class DiffPoseInferencer(Pose2DInferencer):
     ) -> None:
         if pose2d is None or pose3d is not None or pose3d_weights is not None:
             raise ValueError('DiffPoseInferencer needs pose2d, and does no 3D')
-        config = find_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
+        config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
         if pose2d_weights is not None:
             pose2d_weights = os.fspath(pose2d_weights)
             read_checkpoint(pose2d_weights)
@@ -76,7 +76,7 @@ class DiffPoseInferencer(Pose2DInferencer):
         )
         if self.cfg.get('data_mode') != 'topdown' or not loads_clips(self.pipeline):
             raise ValueError(
-                f'{config} is not a top-down model of clips (its test pipeline has no LoadClip): '
+                f'{_name_of(pose2d)} is not a top-down model of clips (its test pipeline has no LoadClip): '
                 'use MMPoseInferencer'
             )
         self.detector = (
@@ -147,6 +147,10 @@ class DiffPoseInferencer(Pose2DInferencer):
                 **options,
             ),
         )
+
+
+def _name_of(config: Any) -> str:
+    return os.fspath(config) if isinstance(config, (str, os.PathLike)) else 'the config'
 
 
 def _weights_identity(path: str) -> Any:

@@ -22,7 +22,7 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.structures import PoseDataSample
 
-from ..configs import ALIASES, find_config, packaged_configs
+from ..configs import ALIASES, packaged_configs, read_config
 from .file_sources import Video
 from .pipeline import numbered
 from .video_sink import DEFAULT_FPS
@@ -118,7 +118,7 @@ def install_hook() -> None:
         name = ALIASES.get(model.lower(), model.lower())
         if name not in packaged_configs():
             return load(self, model)
-        return Config.fromfile(find_config(name)), None
+        return read_config(name), None
 
     setattr(load_by_name, _MARK, load)
     BaseMMPoseInferencer._load_model_from_metafile = load_by_name

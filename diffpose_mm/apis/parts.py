@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..clip import check_frame_offsets
 from ..identity import files_identity, value_identity
+from ..models.clip_neck import ClipNeck
 from .boxes import GivenBoxes
 from .detector import DetectedPeople
 from .formats import FORMATS
@@ -29,6 +30,15 @@ def window_offsets(inferencer: 'DiffPoseInferencer', options: InferenceOptions) 
         ValueError: They do not fit the model.
     """
     trained = clip_offsets(inferencer.cfg)
+    neck = getattr(inferencer.model, 'neck', None)
+    if isinstance(neck, ClipNeck):
+        place = trained.index(0)
+        if (len(trained), place) != (neck.num_frames, neck.keyframe_index):
+            raise ValueError(
+                f'the config tests with frame_offsets={trained}, {len(trained)} frames with the '
+                f'keyframe at {place}, but its neck merges num_frames={neck.num_frames} with '
+                f'keyframe_index={neck.keyframe_index}: set them to the same'
+            )
     if options.frame_offsets is None:
         return trained
     offsets = check_frame_offsets(tuple(options.frame_offsets))

@@ -15,6 +15,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from ..datasets.transforms import LoadClip
+from ..models.clip_neck import ClipNeck
 from .people import Person
 from .poser import ClipPoser, Job
 from .tokens import resample_tokens
@@ -89,7 +90,7 @@ class StreamingPoser(ClipPoser):
     was seen through a crop that does not fit its box goes through the backbone again.
 
     Args:
-        model, pipeline, test_cfg: As in :class:`ClipPoser`; the neck needs ``embed`` and ``fuse``.
+        model, pipeline, test_cfg: As in :class:`ClipPoser`; the neck has to be a :class:`ClipNeck`.
         offsets: Frames of a window relative to its keyframe.
         crop_tolerance: How far each side of the box may be off that of the crop's box, as a share
             of the longer side of the latter. 0 renews the crop at any motion. Defaults to 0.05.
@@ -110,10 +111,10 @@ class StreamingPoser(ClipPoser):
     ) -> None:
         super().__init__(model, pipeline, test_cfg)
         neck = getattr(model, 'neck', None)
-        if not (hasattr(neck, 'embed') and hasattr(neck, 'fuse')):
+        if not isinstance(neck, ClipNeck):
             raise ValueError(
-                f'streaming needs a model whose neck embeds each frame alone (SpatioTemporalNeck), '
-                f'but the neck of this one is {type(neck).__name__}'
+                f'streaming needs a neck that embeds each frame alone (a ClipNeck, as '
+                f'SpatioTemporalNeck is), but the neck of this model is {type(neck).__name__}'
             )
         if not crop_tolerance >= 0:
             raise ValueError(

@@ -9,13 +9,12 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 import cv2
-import mmengine
 import numpy as np
 from mmengine.config import DictAction
 
 from diffpose_mm.apis import FORMATS, DiffPoseInferencer, InferenceOptions, Run
 from diffpose_mm.apis.naming import check_outputs
-from diffpose_mm.configs import find_config
+from diffpose_mm.configs import read_config
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
 from diffpose_mm.video_reader import VideoReader
 from diffpose_mm.visualization.video_figures import (
@@ -276,10 +275,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         resume=args.resume,
     )
     InferenceOptions(**options)  # what is wrong is said before the model is built
-    config: Any = find_config(args.config)
-    if args.cfg_options:
-        config = mmengine.Config.fromfile(config)
-        merge_cfg_options(config, args.cfg_options)
+    config = read_config(args.config)
+    merge_cfg_options(config, args.cfg_options)
     inferencer = DiffPoseInferencer(
         config,
         args.checkpoint,

@@ -33,7 +33,7 @@ from timing import describe_run, quartiles
 from vitpose import build_vitpose
 from walk import walking_person, write_walk
 
-from diffpose_mm.apis import ClipPoser, FrameWindows, StreamingPoser, iterate_windows
+from diffpose_mm.apis import ClipPoser, Frame, FrameWindows, StreamingPoser, iterate_windows
 from diffpose_mm.apis.people import Person
 from diffpose_mm.apis.poser import Job
 from diffpose_mm.apis.windows import clip_offsets
@@ -81,10 +81,10 @@ def measure_cost(
     stream, full = StreamingPoser(model, pipeline, offsets), ClipPoser(model, pipeline)
 
     def run_vitpose(job: Job) -> None:
-        window, name, person = job
+        window, person = job
         data = dict(
-            img=window.frame,
-            img_path=name,
+            img=window.frame.image,
+            img_path=window.frame.name,
             bbox=person.box[None],
             bbox_score=np.ones(1, np.float32),
             **vitpose.dataset_meta,
@@ -103,10 +103,11 @@ def measure_cost(
     times: dict[str, list[tuple[float, float]]] = defaultdict(list)
     turn = 0
     for index, (frame, box) in enumerate(walking_person(frames, size, seed)):
-        (window,) = windows.push(frame)
+        people = [] if box is None else [Person(box, 1.0, 0)]
+        (window,) = windows.push(Frame(index, f'{index:06d}.jpg', frame, people=people))
         if box is None:
             continue
-        job = window, f'{index:06d}.jpg', Person(box, 1.0, 0)
+        job = window, people[0]
         count = steps[turn % len(steps)]
         parts = {VITPOSE: run_vitpose, STREAM.format(count): run(stream, count)}
         if turn % full_every == 0:
@@ -228,29 +229,21 @@ def _annotated_videos(
         extension = osp.splitext(info['img_path'])[1]
         digits = len(osp.splitext(osp.basename(info['img_path']))[0])
         paths = [f'{folder}/{n:0{digits}d}{extension}' for n in range(first, last + 1)]
+        frames = [
+            Frame(
+                index,
+                path,
+                cv2.imread(path),
+                people=[
+                    Person(info['bbox'][0], 1.0, info['track_id']) for info in people[first + index]
+                ],
+            )
+            for index, path in enumerate(paths)
+        ]
         steps = []
-        for window in iterate_windows([cv2.imread(path) for path in paths], offsets, mode):
-            here = people[first + window.frame_id]
-            jobs = [
-                (
-                    window,
-                    paths[window.frame_id],
-                    Person(
-                        info['bbox'][0],
-                        1.0,
-                        info['track_id'],
-                        {
-                            frame_id: other['bbox'][0]
-                            for frame_id in window.frame_ids
-                            if frame_id > window.frame_id
-                            for other in people[first + frame_id]
-                            if other['track_id'] == info['track_id']
-                        },
-                    ),
-                )
-                for info in here
-            ]
-            steps.append((jobs, here))
+        for window in iterate_windows(frames, offsets, mode):
+            jobs = [(window, person) for person in window.frame.people]
+            steps.append((jobs, people[first + window.frame_id]))
         yield steps
 
 

@@ -284,7 +284,9 @@ def test_what_cannot_be_streamed_is_told(parts):
     neck = model.neck
     try:
         model.neck = None
-        with pytest.raises(ValueError, match='streaming needs a model whose neck embeds'):
+        with pytest.raises(
+            ValueError, match='streaming needs a neck that embeds each frame alone .a ClipNeck'
+        ):
             StreamingPoser(model, pipeline, OFFSETS)
     finally:
         model.neck = neck

@@ -182,18 +182,16 @@ def test_people_know_where_they_will_be(streaming, data_root):
     init_default_scope('mmpose')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     for steps in streaming._annotated_videos(dataset, (-2, 0, 2), 'offline', 0.0):
-        boxes = {(w.frame_id, p.track_id): p.box for jobs, _ in steps for w, _, p in jobs}
+        boxes = {(w.frame_id, p.track_id): p.box for jobs, _ in steps for w, p in jobs}
         for jobs, infos in steps:
-            for (window, name, person), info in zip(jobs, infos):
-                assert name == info['img_path']
-                expected = {
-                    i: boxes[i, person.track_id]
-                    for i in window.frame_ids
-                    if i > window.frame_id and (i, person.track_id) in boxes
-                }
-                assert person.later.keys() == expected.keys()
-                for i, box in expected.items():
-                    np.testing.assert_array_equal(person.later[i], box)
+            for (window, person), info in zip(jobs, infos):
+                assert window.frame.name == info['img_path']
+                for i in window.frame_ids:
+                    expected = boxes.get((i, person.track_id))
+                    found = window.box_of(person.track_id, i)
+                    assert (found is None) == (expected is None)
+                    if expected is not None:
+                        np.testing.assert_array_equal(found, expected)
 
 
 def test_command_line_prints_and_writes_the_same_numbers(streaming, small_config, tmp_path, capsys):
