@@ -16,6 +16,7 @@ from mmpose.apis.inferencers.utils import default_det_models
 from mmpose.evaluation.functional import nms
 
 from ..engine.checkpoint import read_checkpoint
+from ..requirements import check_detector_library
 
 WHOLE_IMAGE = ('whole_image', 'whole-image')
 
@@ -190,11 +191,12 @@ class PersonDetector:
 
     def _build(self) -> Any:
         """Raises ValueError with what else to do."""
-        # Imported here, so that boxes given by hand need no mmdet.
-        from mmdet.apis import DetInferencer
-
         scope = 'mmdet'
         try:
+            # Asked for here, so that boxes given by hand need no mmdet.
+            check_detector_library()
+            from mmdet.apis import DetInferencer
+
             if self.weights is not None:
                 read_checkpoint(self.weights)
             model = self.model

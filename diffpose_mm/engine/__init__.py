@@ -2,7 +2,13 @@
 
 from mmpose.engine.optim_wrappers import LayerDecayOptimWrapperConstructor
 
-from .checkpoint import CheckpointError, check_checkpoint, read_checkpoint, register_safe_globals
+from .checkpoint import (
+    CheckpointError,
+    check_checkpoint,
+    forbid_loading_code,
+    read_checkpoint,
+    register_safe_globals,
+)
 from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteError
@@ -24,6 +30,7 @@ __all__ = [
     'NonFiniteError',
     'ResumableTrainLoop',
     'check_checkpoint',
+    'forbid_loading_code',
     'newest_checkpoint',
     'read_checkpoint',
     'register_safe_globals',
