@@ -27,13 +27,12 @@ installed. Nothing is imported until somebody asks for one of the modules.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os.path as osp
 import sys
 from importlib.util import find_spec, spec_from_file_location
 
-# This runs at every start of Python. typing, pathlib and importlib.abc would take longer than that.
+# This runs at every start of Python; typing, pathlib, contextlib would take longer than it does.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +120,10 @@ class CorrectingLoader:
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module and correct it."""
-        with getattr(self.correction, 'lent', contextlib.nullcontext)():
+        if hasattr(self.correction, 'lent'):
+            with self.correction.lent():
+                self.loader.exec_module(module)
+        else:
             self.loader.exec_module(module)
         self.correction.correct(module)
 
