@@ -18,13 +18,13 @@ setup:
 	@bash .dev/setup_env.sh
 
 demo: setup
-	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/python projects/demo/run.py
+	@PATH="$$(cd $(VENV)/bin && pwd):$$PATH" $(VENV)/bin/python projects/demo/run.py
 
 lint: setup
 	@$(VENV)/bin/ruff check .
 
 test: lint
-	@PATH="$(abspath $(VENV))/bin:$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	@PATH="$$(cd $(VENV)/bin && pwd):$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	    $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 clean:

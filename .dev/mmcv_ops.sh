@@ -131,5 +131,3 @@ print("torch%s-cp%d%d-%s" % (m.version("torch"), *sys.version_info[:2], platform
     stamp mmcv_wheel "$wheels"
     stamp mmcv "$environment_key"
 }
-
-[ "${1:-}" != need_compiler ] || need_compiler

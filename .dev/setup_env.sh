@@ -217,24 +217,25 @@ fi
 check_python "$python"
 version=$(python_version "$python")
 constraints=requirements/constraints/$stack-py$version.txt
+[ $ops = none ] || . .dev/mmcv_ops.sh
 say "setting up $venv with Python $version and $constraints (log: ${log#"$root"/})"
 
 if ! done_with venv "$venv $version" || [ "$(python_version "$py")" != "$version" ] ||
     ! "$py" -m pip --version > /dev/null 2>&1; then
     [ "$python" != "$py" ] || die "$venv is broken: remove it (rm -r $venv) and run the same command again"
     need_disk 9000
+    [ "$ops" = none ] || need_compiler
     if [ -e "$venv" ]; then
         say "$venv is of another Python or folder, or not whole: making it anew"
     fi
     "$python" -m venv --clear "$venv" || die "could not make $venv" 'remove the folder and try again'
-    [ "$ops" = none ] || . .dev/mmcv_ops.sh need_compiler
     stamp venv "$venv $version"
 fi
 compute_keys
 say "  $("$py" --version) in $venv"
 
 if ! done_with pip "$environment_key"; then
-    run_step 'pip' pip_install --upgrade pip
+    run_step 'pip' pip_install "$(grep '^pip==' "$constraints")"
     stamp pip "$environment_key"
 fi
 
@@ -251,10 +252,7 @@ if ! done_with torch "$environment_key"; then
 fi
 
 # ---- step: mmcv, compiled only if that is asked for -----------------------------------------
-if [ $ops != none ]; then
-    . .dev/mmcv_ops.sh
-    mmcv_step
-fi
+[ $ops = none ] || mmcv_step
 
 # ---- step: the other packages ---------------------------------------------------------------
 # mmpose comes without its dependencies: it asks for chumpy, which does not build and which it

@@ -243,7 +243,7 @@ def test_editable_install_does_not_hide_the_package(editable, source_copy):
 def test_stand_ins_are_there_from_the_start(kind, request, tmp_path):
     """Broken if `import mmpose` had to come after `import diffpose_mm` where this is installed."""
     subprocess.run([sys.executable, '-m', 'venv', '--without-pip', tmp_path / 'venv'], check=True)
-    (site,) = (tmp_path / 'venv').glob('lib*/python3*/site-packages')
+    (site,) = (tmp_path / 'venv').glob('lib/python3*/site-packages')
     shutil.copytree(request.getfixturevalue(kind), site, dirs_exist_ok=True)
     (site / 'pycocotools').mkdir()
     (site / 'pycocotools/__init__.py').touch()
