@@ -5,13 +5,14 @@ export PYTHON STACK VENV MMCV_OPS MMCV_CUDA_OPS
 # Tests run side by side, each with one thread: faster than one test on all cores.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
 
-.PHONY: help setup demo lint test clean
+.PHONY: help setup demo lint test matrix clean
 
 help:
 	@echo 'make setup   everything into .venv from wheels (once; goes on where it was interrupted)'
 	@echo 'make demo    small synthetic PoseTrack: train, test, AP table, pictures in work_dirs/demo'
 	@echo 'make test    ruff and the whole pytest suite (WORKERS=$(WORKERS))'
 	@echo 'make lint    ruff only'
+	@echo 'make matrix  every Python and stack, set up from nothing and tried; the table in the docs'
 	@echo 'make clean   remove work_dirs and caches; .venv and data stay'
 
 setup:
@@ -26,6 +27,11 @@ lint: setup
 test: lint
 	@PATH="$$(cd $(VENV)/bin && pwd):$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	    $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# Outside CI: hours. Goes on where it was interrupted; see .dev/matrix/matrix.py.
+matrix:
+	@python3 .dev/matrix/matrix.py $(if $(CELLS),--cells $(CELLS)) $(if $(STEPS),--steps $(STEPS)) \
+	    $(if $(TABLE),--table) $(if $(KEEP),--keep) --jobs $(WORKERS)
 
 clean:
 	rm -rf work_dirs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
