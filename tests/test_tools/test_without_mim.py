@@ -29,16 +29,15 @@ def run(*argv):
     )
 
 
-def test_training_and_test_run_without_mim(tiny_posetrack, tmp_path):
+def test_training_runs_without_mim(tiny_posetrack, tmp_path):
     """Broken if a config's `mmpose::`, or a tool, could not do without pkg_resources."""
-    common = dict(data_root=tiny_posetrack, work_dir=tmp_path)
     options = ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
-    trained = run('train', *arguments(CONFIG, **common, options=options))
+    trained = run(
+        'train', *arguments(CONFIG, data_root=tiny_posetrack, work_dir=tmp_path, options=options)
+    )
     assert trained.returncode == 0, trained.stderr[-2000:]
-    checkpoint = tmp_path / 'epoch_1.pth'
-    tested = run('test', *arguments(CONFIG, checkpoint, **common))
-    assert tested.returncode == 0, tested.stderr[-2000:]
-    assert 'posetrack/AP' in tested.stdout
+    assert (tmp_path / 'epoch_1.pth').exists()
+    assert 'posetrack/AP' in trained.stdout
 
 
 def test_tools_are_named():
