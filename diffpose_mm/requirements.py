@@ -50,9 +50,7 @@ def check_requirements() -> None:
     Raises:
         ImportError: Names the library, what is there and what to install.
     """
-    distributions = {
-        name: set(found) for name, found in packages_distributions().items() if name in OPENMMLAB
-    }
+    distributions = _distributions()
     for name, found in distributions.items():
         if len(found) > 1:
             names = sorted(found)
@@ -81,14 +79,28 @@ def check_detector_library() -> None:
     Raises:
         ImportError: With what to install.
     """
-    distributions = packages_distributions()
-    own = set(distributions.get('mmdet', ()))
-    others = {name for module in OPENMMLAB for name in distributions.get(module, ())}
+    distributions = _distributions()
+    own, others = distributions['mmdet'], set().union(*distributions.values())
     _check('mmdet', ONEDL if _is_onedl(own or others) else OPENMMLAB, own)
 
 
+def _distributions() -> dict[str, set[str]]:
+    """What each module was installed as.
+
+    Python 3.10 finds a module's distribution only if that says so itself, which onedl-mmengine does
+    not; the usual names are therefore asked for too.
+    """
+    declared = packages_distributions()
+    found = {}
+    for module in OPENMMLAB:
+        usual = (module, f'{module}-lite', ONEDL[module][2].split()[-1])
+        names = {name.replace('_', '-').lower() for name in declared.get(module, ())}
+        found[module] = names | {name for name in usual if _release(name)}
+    return found
+
+
 def _is_onedl(distributions: set[str]) -> bool:
-    return any(name.lower().startswith('onedl') for name in distributions)
+    return any(name.startswith('onedl') for name in distributions)
 
 
 def _check(name: str, family: dict, distributions: set[str]) -> None:

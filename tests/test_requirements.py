@@ -17,7 +17,7 @@ NEEDED = [name for name in (*requirements.TORCH, *requirements.OPENMMLAB) if nam
 FAMILIES = dict(OpenMMLab=requirements.OPENMMLAB, onedl=requirements.ONEDL)
 
 
-def pretend(monkeypatch, family=requirements.OPENMMLAB, distributions=(), opencv=(), **versions):
+def pretend(monkeypatch, family=requirements.OPENMMLAB, distributions=(), installed=(), **versions):
     """Have modules at the lowest releases of a family, save where told otherwise (None: absent)."""
     ranges = {**requirements.TORCH, **family}
     found = {name: lowest for name, (lowest, *_) in ranges.items()} | versions
@@ -26,7 +26,7 @@ def pretend(monkeypatch, family=requirements.OPENMMLAB, distributions=(), opencv
     owners = {name: names for name, names in owners.items() if found[name] is not None}
     monkeypatch.setattr(requirements, 'packages_distributions', lambda: owners)
     monkeypatch.setattr(requirements, 'module_version', found.get)
-    monkeypatch.setattr(requirements, '_release', dict(opencv).get)
+    monkeypatch.setattr(requirements, '_release', dict(installed).get)
 
 
 @pytest.mark.parametrize('family', FAMILIES)
@@ -77,13 +77,24 @@ def test_both_mmengines_at_once_are_refused(monkeypatch):
     assert '\n' not in str(error.value)
 
 
+def test_distributions_that_do_not_name_their_modules_are_found(monkeypatch):
+    """onedl-mmengine does not, and Python 3.10 does not look into its files."""
+    both = {'mmengine': '0.10.7', 'onedl-mmengine': '0.10.12'}
+    pretend(monkeypatch, distributions=dict(mmengine=[]), installed=both)
+    with pytest.raises(ImportError, match='pip uninstall -y mmengine onedl-mmengine'):
+        requirements.check_requirements()
+    pretend(monkeypatch, distributions=dict(mmengine=['Mmengine_Lite']))
+    assert requirements._distributions()['mmengine'] == {'mmengine-lite'}
+    requirements.check_requirements()
+
+
 def test_two_opencvs_of_different_releases_are_reported(monkeypatch, recwarn):
     """They share the folder cv2; of one release they are the same files."""
     two = {'opencv-python': '4.13.0.92', 'opencv-python-headless': '4.12.0.88'}
-    pretend(monkeypatch, opencv=two)
+    pretend(monkeypatch, installed=two)
     with pytest.warns(UserWarning, match='pip uninstall -y opencv-python opencv-python-headless'):
         requirements.check_requirements()
-    pretend(monkeypatch, opencv=dict.fromkeys(two, '4.13.0.92'))
+    pretend(monkeypatch, installed=dict.fromkeys(two, '4.13.0.92'))
     requirements.check_requirements()
     assert not recwarn
 
