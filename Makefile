@@ -1,30 +1,38 @@
 # `make setup`, `make demo`, `make test`; the last two set up first, which takes no time once done.
-PYTHON ?= python3.11
+# PYTHON, STACK, VENV, MMCV_OPS: see docs/installation.md.
+VENV ?= .venv
+export PYTHON STACK VENV MMCV_OPS MMCV_CUDA_OPS
 # Tests run side by side, each with one thread: faster than one test on all cores.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
 
-.PHONY: help setup demo lint test clean
+.PHONY: help setup demo lint test matrix clean
 
 help:
-	@echo 'make setup   everything into .venv (once; goes on where it was interrupted)'
+	@echo 'make setup   everything into .venv from wheels (once; goes on where it was interrupted)'
 	@echo 'make demo    small synthetic PoseTrack: train, test, AP table, pictures in work_dirs/demo'
 	@echo 'make test    lint and the whole pytest suite (WORKERS=$(WORKERS))'
 	@echo 'make lint    ruff (rules and format) and mypy'
+	@echo 'make matrix  every Python and stack, set up from nothing and tried; the table in the docs'
 	@echo 'make clean   remove work_dirs and caches; .venv and data stay'
 
 setup:
-	@PYTHON='$(PYTHON)' bash .dev/setup_env.sh
+	@bash .dev/setup_env.sh
 
 demo: setup
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python projects/demo/run.py
+	@PATH="$$(cd $(VENV)/bin && pwd):$$PATH" $(VENV)/bin/python projects/demo/run.py
 
 lint: setup
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
 
 # DIFFPOSE_MM_PINNED: this environment is to have the versions of requirements/, and no others.
 test: lint
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 DIFFPOSE_MM_PINNED=1 \
-	    .venv/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@PATH="$$(cd $(VENV)/bin && pwd):$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 DIFFPOSE_MM_PINNED=1 \
+	    $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# Outside CI: hours. Goes on where it was interrupted; see .dev/matrix/matrix.py.
+matrix:
+	@python3 .dev/matrix/matrix.py $(if $(CELLS),--cells $(CELLS)) $(if $(STEPS),--steps $(STEPS)) \
+	    $(if $(TABLE),--table) $(if $(KEEP),--keep) --jobs $(WORKERS)
 
 clean:
 	rm -rf work_dirs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -3,7 +3,7 @@
 Configs and the model index go where mim looks for them, `diffpose_mm/.mim`. A wheel gets copies.
 An editable install gets, in site-packages, short files that lead to the ones in the working
 tree: mim looks for `site-packages/diffpose_mm` whatever the editable install says, and would
-find nothing there.
+find nothing there. Both get the .pth file that has the stand-ins found when Python starts.
 """
 
 import base64
@@ -20,6 +20,8 @@ from setuptools.command.editable_wheel import editable_wheel
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = 'diffpose_mm'
+STAND_INS = f'{PACKAGE}_stand_ins'
+PTH = f'{STAND_INS}.pth'
 
 
 def read_version():
@@ -52,12 +54,14 @@ class BuildPy(build_py):
             super().run()
             return
         # A build folder left by an earlier install may hold modules and configs deleted since.
-        shutil.rmtree(Path(self.build_lib, PACKAGE), ignore_errors=True)
+        for package in (PACKAGE, STAND_INS):
+            shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
         super().run()
         for file in mim_files():
             target = Path(self.build_lib, PACKAGE, '.mim', file)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / file, target)
+        shutil.copyfile(ROOT / STAND_INS / PTH, Path(self.build_lib, PTH))
 
 
 class EditableWheel(editable_wheel):
@@ -67,7 +71,9 @@ class EditableWheel(editable_wheel):
         """Build the wheel, then rewrite it with the additional files."""
         super().run()
         for wheel in Path(self.dist_dir).glob(f'{PACKAGE}-*editable*.whl'):
-            add_to_wheel(wheel, dict(editable_mim_files()))
+            files = dict(editable_mim_files())
+            files[PTH] = (ROOT / STAND_INS / PTH).read_bytes()
+            add_to_wheel(wheel, files)
         # Left here, it would make `python -m mim`, run in this folder, miss the configs.
         shutil.rmtree(ROOT / f'{PACKAGE}.egg-info', ignore_errors=True)
 
@@ -120,6 +126,8 @@ setup(
         'Operating System :: OS Independent',
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
     ],
     python_requires='>=3.10',
     # With '' named here, an editable install puts the repository itself on the path. The other

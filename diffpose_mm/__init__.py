@@ -5,13 +5,17 @@ visualizers in mmpose's registries, so ``custom_imports=dict(imports=['diffpose_
 config is all that MMPose needs.
 """
 
+from diffpose_mm_stand_ins import install
+
 from .requirements import check_requirements
 
+install()
 check_requirements()
 
 from . import apis, codecs, datasets, engine, evaluation, models, visualization  # noqa: E402, F401
 from .version import __version__  # noqa: E402
 
 engine.register_safe_globals()
+engine.forbid_loading_code()
 
 __all__ = ['__version__']

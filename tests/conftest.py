@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from property_cases import CASES, load_profile
 
+import diffpose_mm_stand_ins
+
+# Tests import mmpose before diffpose_mm, also where the package runs from its folder uninstalled.
+diffpose_mm_stand_ins.install()
 load_profile()
 
 

@@ -11,6 +11,7 @@ from mmpose.evaluation.functional import nms
 
 from ..engine.checkpoint import read_checkpoint
 from ..identity import config_identity, file_identity
+from ..requirements import check_detector_library
 from .people import Person
 
 
@@ -65,11 +66,12 @@ class PersonDetector:
 
     def _build(self) -> Any:
         """Raises ValueError with what else to do."""
-        # Imported here, so that boxes given by hand need no mmdet.
-        from mmdet.apis import DetInferencer
-
         scope = 'mmdet'
         try:
+            # Asked for here, so that boxes given by hand need no mmdet.
+            check_detector_library()
+            from mmdet.apis import DetInferencer
+
             if self.weights is not None:
                 read_checkpoint(self.weights)
             model = self.model

@@ -1,7 +1,13 @@
 """What running needs beside mmengine: checkpoints that load, hooks, optimiser wrappers."""
 
 from .best_metric import MetricError
-from .checkpoint import CheckpointError, check_checkpoint, read_checkpoint, register_safe_globals
+from .checkpoint import (
+    CheckpointError,
+    check_checkpoint,
+    forbid_loading_code,
+    read_checkpoint,
+    register_safe_globals,
+)
 from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteError
@@ -24,6 +30,7 @@ __all__ = [
     'NonFiniteError',
     'ResumableTrainLoop',
     'check_checkpoint',
+    'forbid_loading_code',
     'newest_checkpoint',
     'read_checkpoint',
     'register_safe_globals',

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import mmengine.runner.checkpoint
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
@@ -84,6 +85,20 @@ def safe_globals() -> dict[str, Callable]:
 def register_safe_globals() -> None:
     """Allow :func:`safe_globals` under ``torch.load(weights_only=True)``."""
     torch.serialization.add_safe_globals([(kind, name) for name, kind in safe_globals().items()])
+
+
+def load_weights_only(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:
+    """``torch.load`` with ``weights_only`` on, whatever is asked for."""
+    return torch.load(file, map_location=map_location, weights_only=True)
+
+
+def forbid_loading_code() -> None:
+    """Take back onedl-mmengine's second try, with ``weights_only`` off, at what was refused.
+
+    mmengine has no such function, and nothing is changed.
+    """
+    if hasattr(mmengine.runner.checkpoint, '_safe_torch_load'):
+        mmengine.runner.checkpoint._safe_torch_load = load_weights_only
 
 
 def _check_sums(path: str, where: str) -> None:

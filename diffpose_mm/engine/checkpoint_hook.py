@@ -144,20 +144,25 @@ class AtomicCheckpointHook(CheckpointHook):
             metrics = {found: metrics[found], **metrics}
         else:
             check_metrics(self.key_indicators, metrics)
-        # mmengine removes the previous best checkpoint first.
-        backend, removed = self.file_backend, []
+        # mmengine removes the previous best checkpoint first, wherever that is.
+        backend, previous = self.file_backend, self._best_checkpoints()
         self.file_backend = copy.copy(backend)
-        self.file_backend.remove = removed.append
+        self.file_backend.remove = lambda path: None
         try:
             super()._save_best_checkpoint(runner, metrics)
         finally:
             self.file_backend = backend
-        best = {
-            getattr(self, 'best_ckpt_path', None),
-            *getattr(self, 'best_ckpt_path_dict', {}).values(),
-        }
-        for path in set(removed) - best:
-            backend.remove(path)
+        best = self._best_checkpoints()
+        for path in previous:
+            # It may be of another run, from which this one was resumed; or this run's folder was
+            # moved since.
+            path = backend.join_path(self.out_dir, osp.basename(path))
+            if path not in best and backend.isfile(path):
+                backend.remove(path)
+
+    def _best_checkpoints(self) -> set[str]:
+        paths = {self.best_ckpt_path} if hasattr(self, 'best_ckpt_path') else set()
+        return (paths | {*getattr(self, 'best_ckpt_path_dict', {}).values()}) - {None}
 
 
 def newest_checkpoint(work_dir: str) -> str | None:

@@ -1,0 +1,335 @@
+"""``make matrix``: every cell of Python and stack is set up from nothing and tried.
+
+A cell's results stand in work_dirs/matrix/CELL.json, a step is done once a commit, and what is done
+is not done again: an interrupted run goes on with the same command. At the end the table in
+docs/installation.md is written anew from all results there are. Needs nothing but Python.
+
+    make matrix                                     everything; hours, 7 GB, a cell at a time
+    make matrix CELLS=current-py3.13                one cell
+    make matrix CELLS='current-py3.13 onedl-py3.12' STEPS='setup check import'
+    make matrix TABLE=1                             only write the table
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / 'work_dirs' / 'matrix'
+DOCS = ROOT / 'docs' / 'installation.md'
+HERE = '.dev/matrix'
+PYTHONS = ('3.10', '3.11', '3.12', '3.13')
+CELLS = [f'{stack}-py{python}' for stack in ('pins', 'current') for python in PYTHONS]
+CELLS += ['onedl-py3.11', 'onedl-py3.12']
+IMPOSSIBLE = {'pins-py3.13': 'numpy 1.26 has no wheel for Python 3.13'}
+STEPS = ('setup', 'again', 'check', 'import', 'suite', 'smoke', 'inferencer', 'exchange')
+VERSIONS = """
+import importlib, json, platform
+names = ('torch', 'numpy', 'cv2', 'mmengine', 'mmcv', 'mmdet', 'mmpose', 'mmpretrain')
+print(json.dumps({'python': platform.python_version(),
+                  **{name: importlib.import_module(name).__version__ for name in names}}))
+"""
+# What `pip check` names although it is right, and why.
+EXPECTED = {
+    'mmpose 1.3.2 requires chumpy': 'it is never imported, and does not build',
+    'mmpose 1.3.2 requires xtcocotools': 'no wheel here; its stand-in is used',
+    'onedl-mim 0.5.1 has requirement pandas': 'of `mim search` alone',
+}
+
+
+class StepError(Exception):
+    """A step did not end well; the message is its last words."""
+
+
+class Cell:
+    """One Python with one stack, in an environment of its own."""
+
+    def __init__(self, name, jobs):
+        self.name, self.jobs = name, jobs
+        self.stack, self.python = name.split('-py')
+        self.folder = WORK / name
+        self.venv = self.folder / 'venv'
+        self.results_file = WORK / f'{name}.json'
+        try:
+            self.results = json.loads(self.results_file.read_text())
+        except FileNotFoundError:
+            self.results = {}
+
+    def done(self, step, commit):
+        """Whether a step has ended well at this commit."""
+        result = self.results.get(step, {})
+        return result.get('ok') and result['commit'] == commit
+
+    def record(self, step, commit, **result):
+        """Remember how a step ended, at once and on disk."""
+        self.results[step] = dict(commit=commit, date=today(), **result)
+        new = self.results_file.with_suffix('.new')
+        new.write_text(json.dumps(self.results, indent=1) + '\n')
+        new.replace(self.results_file)
+
+    def run(self, step, *command, **environment):
+        """Run a command with its output in the cell's folder; returns the output."""
+        log = self.folder / f'{step}.log'
+        env = {k: v for k, v in os.environ.items() if k not in ('PYTHONPATH', 'MAKEFLAGS')}
+        env.update(OMP_NUM_THREADS='1', MKL_NUM_THREADS='1', **environment)
+        env['PATH'] = f'{self.venv}/bin:{env["PATH"]}'
+        with open(log, 'w') as file:
+            status = subprocess.call(
+                [str(part) for part in command], cwd=ROOT, env=env, stdout=file, stderr=file
+            )
+        output = log.read_text(errors='replace')
+        if status:
+            raise StepError(f'exit status {status}, {log}: {last_line(output)}')
+        return output
+
+    def in_cell(self, step, *arguments, **environment):
+        """Run the cell's Python."""
+        return self.run(step, self.venv / 'bin/python', '-W', 'ignore', *arguments, **environment)
+
+    # ---- the steps: each returns what is to be remembered ------------------------------------
+    def setup(self):
+        """From nothing but what pip has cached; `make matrix COLD=1` leaves that out too."""
+        shutil.rmtree(self.venv, ignore_errors=True)
+        cold = dict(PIP_NO_CACHE_DIR='1') if os.environ.get('COLD') == '1' else {}
+        start = time.monotonic()
+        self.run('setup', 'bash', '.dev/setup_env.sh', PYTHON=find_python(self.python),
+                 STACK=self.stack, VENV=str(self.venv), MMCV_OPS='0', **cold)  # fmt: skip
+        seconds = round(time.monotonic() - start)
+        size = subprocess.check_output(['du', '-sm', self.venv], text=True).split()[0]
+        return dict(seconds=seconds, cached=not cold, megabytes=int(size))
+
+    def again(self):
+        """What a set-up takes that has nothing to do."""
+        start = time.monotonic()
+        self.run('again', 'bash', '.dev/setup_env.sh', STACK=self.stack, VENV=str(self.venv))
+        return dict(seconds=round(time.monotonic() - start, 1))
+
+    def check(self):
+        """`pip check`: what it names must be known to be right."""
+        try:
+            output = self.in_cell('check', '-m', 'pip', 'check')
+        except StepError:
+            output = (self.folder / 'check.log').read_text()
+        lines = [line for line in output.splitlines() if not line.startswith('No broken')]
+        unknown = [line for line in lines if not any(line.startswith(known) for known in EXPECTED)]
+        if unknown:
+            raise StepError(unknown[0])
+        return dict(named=lines)
+
+    def import_(self):
+        """mmpose first, then the package, each in a fresh process."""
+        self.in_cell('import', '-c', 'import mmpose.apis, mmdet.apis, diffpose_mm')
+        self.in_cell('import', '-c', 'import diffpose_mm')
+        output = self.in_cell('import', '-c', VERSIONS)
+        return dict(versions=json.loads(output.splitlines()[-1]))
+
+    def suite(self):
+        """The whole suite, and its last line."""
+        start = time.monotonic()
+        try:
+            output = self.in_cell('suite', '-m', 'pytest', '-q', '-n', self.jobs,
+                                  '--dist', 'worksteal', '-p', 'no:cacheprovider')  # fmt: skip
+        except StepError as error:
+            summary = last_line((self.folder / 'suite.log').read_text())
+            raise StepError(summary or str(error)) from None
+        return dict(seconds=round(time.monotonic() - start), summary=last_line(output).strip('= '))
+
+    def smoke(self):
+        """The demo's job at its smallest, by `python -m diffpose_mm`, without mim."""
+        data, work = self.folder / 'smoke', self.folder / 'train'
+        for folder in (data, work):
+            shutil.rmtree(folder, ignore_errors=True)
+        config = 'configs/diffpose_synthetic.py'
+        start = time.monotonic()
+        tool = ('-m', 'diffpose_mm')
+        self.in_cell('synthesize', *tool, 'synthesize', '--out', data, '--preset', 'smoke')
+        where = ('--data-root', data, '--work-dir', work)
+        small = ('--cfg-options', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1')
+        self.in_cell('train', *tool, 'train', config, *where, *small)
+        output = self.in_cell('test', *tool, 'test', config, work / 'epoch_1.pth', *where)
+        (ap,) = set(re.findall(r'posetrack/AP: ([\d.]+)', output)) or {None}
+        if ap is None:
+            raise StepError('no AP was printed')
+        return dict(seconds=round(time.monotonic() - start), ap=float(ap))
+
+    def inferencer(self):
+        """An unmodified MMPoseInferencer, with a model of mmpose and with one of ours."""
+        out = self.folder / 'inferencer'
+        shutil.rmtree(out, ignore_errors=True)
+        return json.loads(self.in_cell('inferencer', f'{HERE}/inferencer.py', out).splitlines()[-1])
+
+    def exchange(self):
+        """What this cell wrote, for the others, and what they wrote, here."""
+        self.in_cell('exchange', f'{HERE}/exchange.py', 'write', self.folder)
+        others = sorted(path.parent for path in WORK.glob('*/exchange.json'))
+        output = self.in_cell('exchange', f'{HERE}/exchange.py', 'read', self.folder, *others)
+        return dict(read=json.loads(output.splitlines()[-1]))
+
+
+def today():
+    """The date in ISO form."""
+    return datetime.date.today().isoformat()
+
+
+def last_line(text):
+    """The last line that is not empty."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ''
+
+
+def find_python(version):
+    """A Python of this version that runs: PYTHON_3_12, python3.12, or one of pyenv."""
+    named = os.environ.get(f'PYTHON_{version.replace(".", "_")}')
+    pyenv = Path(os.environ.get('PYENV_ROOT', Path.home() / '.pyenv'))
+    found = sorted(map(str, pyenv.glob(f'versions/{version}.*/bin/python')))
+    for candidate in [named, f'python{version}', *found]:
+        try:
+            code = 'import sys; print("%d.%d" % sys.version_info[:2])'
+            output = subprocess.run([candidate, '-c', code], capture_output=True, text=True)
+        except (OSError, TypeError):
+            continue
+        if output.stdout.strip() == version:
+            return candidate
+    return None
+
+
+def commit():
+    """The commit that is tried; with a mark if the working tree differs from it."""
+    git = ['git', '-C', str(ROOT)]
+    head = subprocess.check_output([*git, 'rev-parse', '--short', 'HEAD'], text=True).strip()
+    changed = subprocess.check_output([*git, 'status', '--porcelain', '-uno'], text=True)
+    return head + ('+' if changed.strip() else '')
+
+
+def run_cell(cell, steps, keep):
+    """Run the steps of a cell that are not done yet; one that fails does not stop the others."""
+    cell.folder.mkdir(parents=True, exist_ok=True)
+    now = commit()
+    missing = [step for step in steps if not cell.done(step, now)]
+    if not missing:
+        print(f'[matrix] {cell.name}: done at {now}', flush=True)
+        return True
+    if find_python(cell.python) is None:
+        print(f'[matrix] {cell.name}: no Python {cell.python} on this machine', flush=True)
+        return False
+    if 'setup' not in missing and not (cell.venv / 'stamps/package').exists():
+        missing.insert(0, 'setup')
+    good = True
+    for step in missing:
+        print(f'[matrix] {cell.name}: {step} ...', flush=True)
+        try:
+            result = getattr(cell, {'import': 'import_'}.get(step, step))()
+        except StepError as error:
+            good = False
+            cell.record(step, now, ok=False, message=str(error)[:300])
+            print(f'[matrix] {cell.name}: {step} FAILED: {error}', flush=True)
+            if step == 'setup':
+                break
+        else:
+            cell.record(step, now, ok=True, **result)
+            print(f'[matrix] {cell.name}: {step} {json.dumps(result)}', flush=True)
+    if not keep:
+        shutil.rmtree(cell.venv, ignore_errors=True)
+    return good
+
+
+# ---- the table ------------------------------------------------------------------------------
+def mark(results, step, text=None):
+    """A cell of the table: what came out, or that it was not run."""
+    result = results.get(step)
+    if result is None:
+        return 'not run'
+    if not result['ok']:
+        return 'FAILED: ' + result['message'].replace('|', '/')[:80]
+    return text(result) if text else 'yes'
+
+
+def row(name):
+    """A line of the table."""
+    stack, python = name.split('-py')
+    if name in IMPOSSIBLE:
+        return f'| {stack} | {python} | {IMPOSSIBLE[name]} |' + ' |' * 8
+    results = Cell(name, 1).results
+    versions = results.get('import', {}).get('versions')
+    shown = 'not run'
+    if versions:
+        python = versions['python']
+        shown = ', '.join(
+            f'{label} {versions[key]}'
+            for key, label in dict(
+                torch='torch', numpy='numpy', cv2='OpenCV', mmcv='mmcv', mmdet='mmdet'
+            ).items()  # fmt: skip
+        )
+    dates = sorted({f'{result["date"]} {result["commit"]}' for result in results.values()})
+    columns = [
+        stack,
+        python,
+        shown,
+        mark(results, 'setup', lambda r: f'{r["seconds"]} s{"" if r["cached"] else ", no cache"}'),
+        mark(results, 'again', lambda r: f'{r["seconds"]} s'),
+        mark(results, 'import'),
+        mark(results, 'suite', lambda r: re.sub(r' in .*', '', r['summary'])),
+        mark(results, 'smoke', lambda r: f'AP {r["ap"]:.1f}, {r["seconds"]} s'),
+        mark(results, 'inferencer'),
+        mark(results, 'exchange', lambda r: f'of {len(r["read"])} cells'),
+        dates[-1] if dates else 'not run',
+    ]
+    return '| ' + ' | '.join(columns) + ' |'
+
+
+def write_table():
+    """Put the table of all results there are between the marks in the docs."""
+    head = (
+        '| stack | Python | versions | set-up | again | import | suite | smoke | MMPoseInferencer '
+        '| reads | date, commit |\n' + '|---' * 11 + '|'
+    )
+    lines = [head, *map(row, CELLS)]
+    named = {}
+    for name in CELLS:
+        for line in Cell(name, 1).results.get('check', {}).get('named', ()):
+            named.setdefault(line, []).append(name)
+    if named:
+        lines += ['', '`pip check` names:', '']
+        for line, names in sorted(named.items()):
+            why = next(why for known, why in EXPECTED.items() if line.startswith(known))
+            lines.append(f'- {line} ({why}): {", ".join(names)}')
+    text = DOCS.read_text()
+    begin, end = '<!-- matrix: written by make matrix -->', '<!-- end of matrix -->'
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    machine = f'{os.cpu_count()} cores, {platform.machine()}, no GPU'
+    DOCS.write_text(
+        f'{before}{begin}\n' + '\n'.join(lines) + f'\n\nMachine: {machine}.\n{end}{after}'
+    )
+    print(f'[matrix] wrote the table in {DOCS.relative_to(ROOT)}')
+
+
+def main():
+    """Run what is asked for and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--cells', nargs='*', choices=CELLS, metavar='CELL')
+    parser.add_argument('--steps', nargs='*', choices=STEPS, metavar='STEP')
+    parser.add_argument('--jobs', default='2', help='tests side by side (default 2)')
+    parser.add_argument('--keep', action='store_true', help='keep the environments')
+    parser.add_argument('--table', action='store_true', help='only write the table')
+    args = parser.parse_args()
+    good = True
+    if not args.table:
+        for name in args.cells or [name for name in CELLS if name not in IMPOSSIBLE]:
+            if name in IMPOSSIBLE:
+                sys.exit(f'{name}: {IMPOSSIBLE[name]}')
+            good &= run_cell(Cell(name, args.jobs), args.steps or STEPS, args.keep)
+    write_table()
+    sys.exit(not good)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,3 @@
+"""Masks are the same in both."""
+
+from pycocotools.mask import *  # noqa: F403
