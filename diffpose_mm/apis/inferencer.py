@@ -76,8 +76,8 @@ class DiffPoseInferencer(Pose2DInferencer):
         )
         if self.cfg.get('data_mode') != 'topdown' or not loads_clips(self.pipeline):
             raise ValueError(
-                f'{_name_of(pose2d)} is not a top-down model of clips (its test pipeline has no LoadClip): '
-                'use MMPoseInferencer'
+                f'{_name_of(pose2d)} is not a top-down model of clips (its test pipeline has no '
+                'LoadClip): use MMPoseInferencer'
             )
         self.detector = (
             None

@@ -226,6 +226,8 @@ def clip_offsets(cfg: ConfigDict) -> tuple[int, ...]:
     """The offsets that a config's model is tested with, oldest first."""
     offsets = cfg.test_dataloader.dataset.get('frame_offsets')
     if offsets is None:
-        length = (cfg.model.get('neck') or {}).get('num_frames', 1)
-        offsets = [i - length // 2 for i in range(length)]
+        neck = cfg.model.get('neck') or {}
+        length = neck.get('num_frames', 1)
+        keyframe = neck.get('keyframe_index', length // 2)
+        offsets = [i - keyframe for i in range(length)]
     return check_frame_offsets(tuple(offsets))

@@ -274,8 +274,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         formats=args.format,
         resume=args.resume,
     )
+    config = read_config(args.config)  # which may bring formats of its own
     InferenceOptions(**options)  # what is wrong is said before the model is built
-    config = read_config(args.config)
     merge_cfg_options(config, args.cfg_options)
     inferencer = DiffPoseInferencer(
         config,

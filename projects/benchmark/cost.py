@@ -37,7 +37,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [
     'diffpose_posetrack18.py',
     'diffpose_posetrack18_vit-s.py',
-    'diffpose_posetrack18_vit-s_384x288.py',
     'diffpose_posetrack18_384x288.py',
 ]
 

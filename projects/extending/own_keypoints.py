@@ -6,7 +6,7 @@ data/beast/images/VIDEO/000000.jpg ...
 
 _base_ = ['../../configs/diffpose_synthetic.py']
 
-dataset_type = 'PoseTrack18ClipDataset'  # the one place that names the class
+dataset_type = 'ClipDataset'
 data_root = 'data/beast/'
 num_keypoints = 5
 metainfo = dict(from_file='{{ fileDirname }}/beast.py')

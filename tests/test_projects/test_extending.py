@@ -11,8 +11,9 @@ import torch
 from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm.diffusion import NoiseSchedule
 from diffpose_mm.engine import read_checkpoint
+from diffpose_mm.tools import infer, train
 from diffpose_mm.tools import test as test_tool
-from diffpose_mm.tools import train
+from diffpose_mm.video_reader import VideoReader
 from diffpose_mm.visualization import ClipPoseVisualizer
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,7 @@ def tiny_beast(tiny_posetrack, tmp_path_factory):
 def test_every_config_of_the_folder_is_run_and_every_file_is_in_the_docs():
     """Broken if a file were added that no test runs, or the page named one that is gone."""
     configs = {path.stem for path in FOLDER.glob('*.py') if '_base_' in path.read_text()}
-    assert configs == set(METRICS)
+    assert configs == {*METRICS, 'track_text_synthetic'}
     page = (ROOT / 'docs/extending.md').read_text()
     named = set(re.findall(r'projects/extending/(\w+\.py)', page))
     assert named == {path.name for path in FOLDER.glob('*.py')}
@@ -130,3 +131,41 @@ def test_heun_is_of_second_order():
         return (end - start).std().item()
 
     assert error(40) < 0.35 * error(20) < 0.02
+
+
+def test_tracks_are_written_as_text(tmp_path, tiny_posetrack):
+    """The page's output format, by the command line: its module is known through the config."""
+    (folder,) = sorted((tiny_posetrack / 'images/val').iterdir())[:1]
+    boxes = {str(t): dict(bboxes=[[10, 10, 70, 110]], track_ids=[4]) for t in range(3)}
+    (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
+    done = infer.main(
+        [
+            *(str(folder), '--as-clip', '--out', str(tmp_path / 'out'), '--device', 'cpu'),
+            *('--config', str(FOLDER / 'track_text_synthetic.py'), '--no-video'),
+            *('--boxes', str(tmp_path / 'boxes.json'), '--format', 'json', 'track_text'),
+        ]
+    )
+    assert done['frames'] == 3
+    (text,) = (tmp_path / 'out/predictions').glob('*.txt')
+    assert text.read_text().splitlines() == [
+        f'{t},5,10.00,10.00,60.00,100.00,1.0000,-1,-1,-1' for t in (1, 2, 3)
+    ]
+
+
+def test_every_second_frame_of_a_video_is_posed(tmp_path):
+    """The page's source: numbers from 0, times of the video."""
+    from every_nth import EveryNth
+
+    from diffpose_mm.video_writer import VideoWriter
+
+    writer = VideoWriter(str(tmp_path / 'walk.mp4'), 10)
+    for t in range(9):
+        writer.write(np.full((48, 64, 3), 20 * t, np.uint8))
+    writer.close()
+    inferencer = DiffPoseInferencer('diffpose_synthetic', device='cpu', det_model='whole_image')
+    results = list(inferencer(EveryNth(str(tmp_path / 'walk.mp4'), 2), out_dir=str(tmp_path)))
+    frames = [result['frames'][0] for result in results]
+    assert [f['frame_id'] for f in frames] == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose([f['time'] for f in frames], [0, 0.2, 0.4, 0.6, 0.8], atol=1e-6)
+    drawn = list(VideoReader(tmp_path / 'visualizations/every_2.mp4'))
+    np.testing.assert_allclose([f.time for f in drawn], [0, 0.2, 0.4, 0.6, 0.8], atol=1e-6)

@@ -133,6 +133,13 @@ class ClipDataset(BaseCocoStyleDataset):
             else self._random_offsets.num_frames
         )
 
+    @property
+    def keyframe_index(self) -> int:
+        """The keyframe's place in a clip, from 0."""
+        if self._random_offsets is None:
+            return self.frame_offsets.index(0)
+        return self._random_offsets.num_before
+
     def full_init(self) -> None:
         """Read the annotations.
 
