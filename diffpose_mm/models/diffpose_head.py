@@ -201,8 +201,8 @@ class DiffPoseHead(BaseHead):
 
         Returns:
             list[InstanceData]: One for each sample, in input pixels: ``keypoints`` (1, K, 2),
-            ``keypoint_scores`` (1, K), ``keypoint_std`` (1, K, 2), and for more than one
-            hypothesis ``hypotheses`` (1, N, K, 2) and ``hypothesis_scores`` (1, N, K). With
+            ``keypoint_scores`` (1, K), and for more than one hypothesis ``keypoint_std``
+            (1, K, 2), ``hypotheses`` (1, N, K, 2) and ``hypothesis_scores`` (1, N, K). With
             ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps.
             ``keypoints`` follow ``aggregate``, all else does not.
         """
@@ -215,7 +215,8 @@ class DiffPoseHead(BaseHead):
             if cfg['aggregate'] == 'consensus':
                 decoded = self.take_consensus(decoded, sample)
             if cfg['num_hypotheses'] == 1:
-                decoded = {k: v for k, v in decoded.items() if not k.startswith('hypothes')}
+                # One hypothesis says nothing of a spread: 0 would read as "certain".
+                decoded = {name: decoded[name] for name in ('keypoints', 'keypoint_scores')}
             predictions.append(InstanceData(**decoded))
         if cfg['output_heatmaps']:
             return predictions, [PixelData(heatmaps=h) for h in heatmaps.mean(dim=1)]

@@ -85,7 +85,7 @@ def test_other_offsets_are_used_and_told(inferencer, video):
 def test_hypotheses_spread_and_steps(inferencer, video):
     before = dict(inferencer.model.test_cfg)
     plain = next(inferencer(video))['predictions'][0][0]
-    assert np.array(plain['keypoint_std']).max() == 0
+    assert 'keypoint_std' not in plain
     run = inferencer(
         video, num_hypotheses=3, sampling_steps=2, return_hypotheses=True, return_vis=True
     )
