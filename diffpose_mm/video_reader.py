@@ -318,7 +318,7 @@ class _Orientation:
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """The picture of a decoded frame, HxWx3 uint8 BGR."""
-        data = frame.side_data.get('DISPLAYMATRIX')
+        data: Any = frame.side_data.get('DISPLAYMATRIX')
         matrix = bytes(data) if data is not None else b''
         if matrix != self._matrix:
             self._matrix = matrix

@@ -73,7 +73,7 @@ def detect_frames(
         raise ValueError('there are no frames to detect persons on')
     index, count = shard
     run = dict(
-        run, batch_size=batch_size, frames=len(frames), images=value_identity(_known(frames))
+        run, batch_size=batch_size, frames=len(frames), images=value_identity(_frame_stats(frames))
     )
     num_blocks = -(-len(frames) // batch_size)
     own_blocks = range(index, num_blocks, count)
@@ -128,16 +128,16 @@ def detect_frames(
     return _join(path, run, num_blocks)
 
 
-def _known(frames: Sequence[tuple[Any, str]]) -> list:
+def _frame_stats(frames: Sequence[tuple[Any, str]]) -> list:
     """Id, size and time of each frame's file: the same frames for every process and run."""
-    known = []
+    stats = []
     for image_id, path in frames:
         try:
             status = os.stat(path)
-            known.append((image_id, status.st_size, status.st_mtime_ns))
+            stats.append((image_id, status.st_size, status.st_mtime_ns))
         except OSError:
-            known.append((image_id, -1, -1))
-    return known
+            stats.append((image_id, -1, -1))
+    return stats
 
 
 def _append(path: str, entry: dict) -> None:

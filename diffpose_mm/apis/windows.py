@@ -173,11 +173,11 @@ class FrameWindows:
         }
         if self.mode == 'causal':
             usable = {i: frame for i, frame in usable.items() if i <= keyframe.index}
-        wanted = [keyframe.index + offset for offset in self.offsets]
-        used = [nearest(number, usable, keyframe.index) for number in wanted]
+        requested = [keyframe.index + offset for offset in self.offsets]
+        used = [nearest(number, usable, keyframe.index) for number in requested]
         return Window(
             frames=tuple(usable[number] for number in used),
-            replicated=tuple(number != asked for number, asked in zip(used, wanted)),
+            replicated=tuple(a != b for a, b in zip(used, requested)),
             keyframe_index=self.keyframe_index,
         )
 

@@ -239,10 +239,10 @@ class DiffusionHeatmap(BaseKeypointCodec):
         heatmaps = np.asarray(heatmaps, dtype=np.float32)
         width, height = self.heatmap_size
         if heatmaps.ndim != len(axes) + 2 or heatmaps.shape[-2:] != (height, width):
-            wanted = ', '.join([*axes, str(height), str(width)])
+            expected = ', '.join([*axes, str(height), str(width)])
             raise ValueError(
                 f'DiffusionHeatmap.{name}: heatmaps have shape {heatmaps.shape}, but must be '
-                f'({wanted}) for heatmap_size={self.heatmap_size}'
+                f'({expected}) for heatmap_size={self.heatmap_size}'
             )
         if not np.isfinite(heatmaps).all():
             raise ValueError(

@@ -32,12 +32,12 @@ def main_metric(metrics: Iterable[str], rule: str | None = None) -> str | None:
         A name of one word in the order of :data:`MAIN` (``posetrack/AP``, not ``posetrack/Head
         AP``), else the first; None where no rule is given and no name tells one.
     """
-    known = [metric for metric in metrics if rule or rule_of(metric)]
+    ordered = [metric for metric in metrics if rule or rule_of(metric)]
     for name in MAIN:
-        for metric in known:
+        for metric in ordered:
             if metric.rpartition('/')[2].lower() == name and rule in (None, rule_of(metric)):
                 return metric
-    return known[0] if known else None
+    return ordered[0] if ordered else None
 
 
 def check_metrics(keys: Sequence[str], metrics: Iterable[str]) -> None:

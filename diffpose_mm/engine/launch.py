@@ -214,17 +214,17 @@ def check_clip_length(model: torch.nn.Module, dataset: Dataset) -> None:
             check_clip_length(model, part)
     neck = getattr(getattr(model, 'module', model), 'neck', None)
     frames, keyframe = (getattr(neck, name, None) for name in ('num_frames', 'keyframe_index'))
-    given = getattr(dataset, 'num_frames', None)
-    if frames is None or given is None:
+    clip_frames = getattr(dataset, 'num_frames', None)
+    if frames is None or clip_frames is None:
         return
     offsets = tuple(getattr(dataset, 'frame_offsets', ()))
-    if frames != given:
+    if frames != clip_frames:
         raise ValueError(
-            f'the data set gives clips of {given} frames (frame_offsets={offsets}) and the '
+            f'the data set gives clips of {clip_frames} frames (frame_offsets={offsets}) and the '
             f'neck merges {frames} (model.neck.num_frames): set both to the same number'
         )
     place = getattr(dataset, 'keyframe_index', None)
-    if place is None and len(offsets) == given and 0 in offsets:
+    if place is None and len(offsets) == clip_frames and 0 in offsets:
         place = sorted(offsets).index(0)
     if None not in (place, keyframe) and place != keyframe:
         raise ValueError(

@@ -317,7 +317,7 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
         if not (source.live and history.frames):
             raise
         error = lost
-    seconds = time.perf_counter() - start
+    elapsed = time.perf_counter() - start
     files = [osp.join(args.out, 'predictions')]
     if not args.no_video and history.frames:
         files.append(osp.join(args.out, 'visualizations'))
@@ -327,13 +327,20 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
         meta = results.inferencer.model.dataset_meta['keypoint_id2name']
         joints = [meta[i] for i in range(len(meta))]
         fps = float(source.fps) if source.fps else None
-        known = times if any(at is not None for at in times.values()) else None
-        trajectories(plot, history.longest(3), joints, fps, kpt_thr=args.kpt_thr, times=known)
+        has_times = any(at is not None for at in times.values())
+        trajectories(
+            plot,
+            history.longest(3),
+            joints,
+            fps,
+            kpt_thr=args.kpt_thr,
+            times=times if has_times else None,
+        )
         files.append(plot)
-    rate = history.frames / max(seconds, 1e-9)
+    rate = history.frames / max(elapsed, 1e-9)
     tracks = f' in {len(history)} tracks' if source.is_clip else ''
     print(
-        f'{history.frames} frames, {history.people} people{tracks}, {seconds:.1f} s '
+        f'{history.frames} frames, {history.people} people{tracks}, {elapsed:.1f} s '
         f'({rate:.1f} frames/s); written: {", ".join(files)}'
     )
     if results.num_faults:
@@ -385,12 +392,12 @@ def draw_sheet(
     return [sheet]
 
 
-def frames_of_video(path: str, wanted: Container[int]) -> dict[int, np.ndarray]:
+def frames_of_video(path: str, numbers: Container[int]) -> dict[int, np.ndarray]:
     """Some frames of a video, BGR, by number; those that it has not are left out."""
     return {
         frame.number: frame.image
         for frame in VideoReader(path)
-        if frame.number in wanted and frame.image is not None
+        if frame.number in numbers and frame.image is not None
     }
 
 
