@@ -65,6 +65,8 @@ class VideoReader:
         time_base: Unit of the container's times in seconds.
         pixel_aspect_ratio: Width of a pixel over its height. Frames are not stretched.
         num_gaps: Damaged frames so far.
+        has_times: Whether frames carry times of their own. JPEGs in a row do not, FFmpeg makes
+            them up.
 
     Raises:
         ValueError: Not a video that can be decoded.
@@ -85,6 +87,7 @@ class VideoReader:
                 raise ValueError(f'{self.label} holds no video (sound only?)')
             video.codec_context.thread_type = 'AUTO'
             self._video = video
+            self.has_times = 'jpeg' not in self._container.format.name
             self.time_base = Fraction(video.time_base or Fraction(1, 90000))
             self.fps = _rate_of(video)
             indexed = 'mov' in self._container.format.name and len(video.index_entries) > 0

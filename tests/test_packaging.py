@@ -96,7 +96,8 @@ def test_hooks_lint_as_the_suite_does():
     """Broken if a commit could pass here and fail there, by another version of the linter."""
     hooks = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())
     (ruff,) = [repo for repo in hooks['repos'] if repo['repo'].endswith('/ruff-pre-commit')]
-    assert f'=={ruff["rev"].removeprefix("v")}' == requirements('tests')['ruff']
+    version = f'=={ruff["rev"].removeprefix("v")}'
+    assert {requirements(f'constraints/{cell}')['ruff'] for cell in CELLS} == {version}
     assert {hook['id'] for hook in ruff['hooks']} == {'ruff-check', 'ruff-format'}
 
 

@@ -7,6 +7,7 @@ import re
 import stat
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -74,7 +75,8 @@ class NetworkStream(FrameSource):
     def open(self) -> None:
         """Connect, and wait for the first frame."""
         self._reader = reader = VideoReader(self.address, is_stream=True, label=self.label)
-        self.fps, self.time_base = reader.fps, reader.time_base
+        self.fps = reader.fps if reader.has_times else None
+        self.time_base = reader.time_base if reader.has_times else Fraction(1, 1000)
         self.pixel_aspect_ratio = reader.pixel_aspect_ratio
 
     def __iter__(self) -> Iterator[SourceFrame]:
@@ -85,7 +87,7 @@ class NetworkStream(FrameSource):
         """
         if self._reader is None:
             self.open()
-        number, begin, attempts = 0, time.monotonic(), 0
+        number, attempts, begin, seconds, offset = 0, 0, time.monotonic(), 0.0, 0.0
         try:
             while True:
                 reader = self._reader
@@ -94,11 +96,14 @@ class NetworkStream(FrameSource):
                 first: float | None = None
                 try:
                     for frame in reader:
-                        at = time.monotonic() - connected if frame.time is None else frame.time
-                        first = at if first is None else first
-                        seconds = connected - begin + at - first
+                        now = time.monotonic()
+                        at = frame.time if reader.has_times and frame.time is not None else now
                         if number == 0:
-                            begin, connected, seconds = connected, connected, 0.0
+                            begin = now
+                        if first is None:
+                            first, offset = at, now - begin
+                        # What was waiting when the connection broke has times of its own.
+                        seconds = max(offset + at - first, seconds + 1e-3 * (number > 0))
                         yield SourceFrame(
                             frame_name(number), frame.image, number, seconds, frame.fault
                         )
@@ -144,6 +149,7 @@ class Camera(FrameSource):
 
     live = True
     name = 'webcam.mp4'
+    time_base = Fraction(1, 1000)
 
     def __init__(self, device: int | str) -> None:
         self.device = device

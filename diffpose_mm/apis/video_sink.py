@@ -37,8 +37,7 @@ class VideoFile(Sink):
     def open(self) -> None:
         """Take frame rate and times from the source, which is open now."""
         source = self.source
-        # Pictures have no times, and those of a camera are those of its clock.
-        self._keeps_times = source.time_base is not None and not source.live
+        self._keeps_times = source.time_base is not None  # pictures have no times
         self._writer = VideoWriter(
             self.files[0],
             source.fps or DEFAULT_FPS,

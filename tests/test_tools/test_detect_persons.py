@@ -13,7 +13,8 @@ from mmengine.config import Config
 from mmengine.utils import get_installed_path
 from tools_helpers import CONFIG, arguments
 
-from diffpose_mm.apis.people import Person, PersonDetector
+from diffpose_mm.apis.detector import PersonDetector
+from diffpose_mm.apis.people import Person
 from diffpose_mm.datasets import PoseTrack18ClipDataset
 from diffpose_mm.tools import detect_persons as tool
 from diffpose_mm.tools import test as test_tool
