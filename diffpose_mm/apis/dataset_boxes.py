@@ -72,9 +72,8 @@ def detect_frames(
     if not frames:
         raise ValueError('there are no frames to detect persons on')
     index, count = shard
-    run = dict(
-        run, batch_size=batch_size, frames=len(frames), images=value_identity(_frame_stats(frames))
-    )
+    image_ids = value_identity([image_id for image_id, _ in frames])
+    run = dict(run, batch_size=batch_size, frames=len(frames), image_ids=image_ids)
     num_blocks = -(-len(frames) // batch_size)
     own_blocks = range(index, num_blocks, count)
     if osp.exists(path):
@@ -96,7 +95,8 @@ def detect_frames(
         )
     prepare_folder(osp.dirname(path))
     # Also without resume, so that parts of another run are an error now and not at the end.
-    done = _read_parts(path, run, own)
+    files = [_files_digest(_frames_of(block, frames, batch_size)) for block in range(num_blocks)]
+    done = _read_parts(path, run, files, own)
     todo = [block for block in own_blocks if not resume or block not in done]
     columns = TextColumn('frames'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     unreadable = []
@@ -115,7 +115,7 @@ def detect_frames(
                     for (image_id, _), found in zip(good, people, strict=True)
                     for person in found
                 ]
-                _append(own, dict(block=block, detections=detections))
+                _append(own, dict(block=block, files=files[block], detections=detections))
             bar.advance(task, len(entries))
     if unreadable and not skip_unreadable:
         more = ', ...' if len(unreadable) > SHOWN_FILES else ''
@@ -125,19 +125,19 @@ def detect_frames(
             'done: repair these frames and give --resume, or leave them without persons with '
             '--resume --skip-unreadable'
         )
-    return _join(path, run, num_blocks)
+    return _join(path, run, files)
 
 
-def _frame_stats(frames: Sequence[tuple[Any, str]]) -> list:
-    """Id, size and time of each frame's file: the same frames for every process and run."""
+def _files_digest(frames: Sequence[tuple[Any, str]]) -> str:
+    """Sizes and times of the files of a block: one that was repaired since is detected anew."""
     stats = []
-    for image_id, path in frames:
+    for _, path in frames:
         try:
             status = os.stat(path)
-            stats.append((image_id, status.st_size, status.st_mtime_ns))
+            stats.append((status.st_size, status.st_mtime_ns))
         except OSError:
-            stats.append((image_id, -1, -1))
-    return stats
+            stats.append((-1, -1))
+    return value_identity(stats)
 
 
 def _append(path: str, entry: dict) -> None:
@@ -171,8 +171,13 @@ def _as_coco(image_id: Any, person: Person) -> dict:
     return dict(image_id=image_id, category_id=1, bbox=box, score=round(person.score, 5))
 
 
-def _read_parts(path: str, run: dict, own: str | None = None) -> dict[int, Block]:
-    """Blocks of all parts; what a kill left unfinished at the end of ``own`` is cut off."""
+def _read_parts(
+    path: str, run: dict, files: Sequence[str], own: str | None = None
+) -> dict[int, Block]:
+    """Blocks of all parts whose files are what they were.
+
+    What a kill left unfinished at the end of ``own`` is cut off.
+    """
     blocks = {}
     for name in glob.glob(f'{glob.escape(path)}.*-of-*.jsonl'):
         try:
@@ -195,15 +200,21 @@ def _read_parts(path: str, run: dict, own: str | None = None) -> dict[int, Block
                     f'{name} is of another run ({", ".join(changed)}): remove it or write to '
                     'another file'
                 )
-            blocks.update({entry['block']: entry['detections'] for entry in entries[1:]})
+            blocks.update(
+                {
+                    entry['block']: entry['detections']
+                    for entry in entries[1:]
+                    if entry['files'] == files[entry['block']]
+                }
+            )
     return blocks
 
 
-def _join(path: str, run: dict, num_blocks: int) -> Block | None:
-    blocks = _read_parts(path, run)
-    if len(blocks) < num_blocks:
+def _join(path: str, run: dict, files: Sequence[str]) -> Block | None:
+    blocks = _read_parts(path, run, files)
+    if len(blocks) < len(files):
         return None
-    detections = [det for block in range(num_blocks) for det in blocks[block]]
+    detections = [det for block in range(len(files)) for det in blocks[block]]
     # Two processes that end together may both come here; they write the same.
     with atomic_write(path) as file:
         file.write('[' + ',\n'.join(map(json.dumps, detections)) + ']\n')

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -137,7 +138,7 @@ def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     monkeypatch.setattr(PersonDetector, '__call__', stub)
     with pytest.raises(SystemExit, match='1-of-1.jsonl is left over from an.*--resume'):
         detect(tiny_posetrack, out)
-    with pytest.raises(SystemExit, match='of another run: its bbox_thr is 0.05, not 0.5'):
+    with pytest.raises(SystemExit, match='of another run .bbox_thr: 0.05 then, 0.5 now.'):
         detect(tiny_posetrack, out, '--resume', '--bbox-thr', 0.5)
     assert not batches
     alone = shutil.copytree(out.parent, tmp_path / 'alone') / 'boxes.json'
@@ -172,7 +173,7 @@ def test_parts_of_another_run_are_an_error_before_the_work(tiny_posetrack, tmp_p
     assert detect(tiny_posetrack, out, '--shard', '1/2') is None
     seen = []
     monkeypatch.setattr(PersonDetector, '__call__', lambda self, frames, *_: seen.append(frames))
-    with pytest.raises(SystemExit, match='1-of-2.jsonl is of another run: its bbox_thr is 0.05'):
+    with pytest.raises(SystemExit, match='1-of-2.jsonl is of another run .bbox_thr: 0.05 then'):
         detect(tiny_posetrack, out, '--bbox-thr', 0.5)
     assert not seen and [p.name for p in tmp_path.iterdir()] == ['boxes.json.1-of-2.jsonl']
 
@@ -196,13 +197,38 @@ def test_unreadable_frames_are_all_named_and_nothing_is_lost(tiny_posetrack, tmp
         detect(root, out)
     text = exit_info.value.code
     assert text.startswith('error: 2 frames cannot be read') and '--skip-unreadable' in text
-    assert f'{lost} (No such file' in text and f'{cut} (is a truncated JPEG)' in text
+    assert f'image {lost} does not exist' in text and f'{cut} is a truncated JPEG' in text
     assert not out.exists() and len(seen) == 2
     detections = detect(root, out, '--resume', '--skip-unreadable')
     assert len(seen) == len(detections) == 4
     assert detections[0] == dict(
         image_id=11000000000, category_id=1, bbox=[1, 2, 30, 40.12], score=0.7
     )
+
+
+def test_a_repaired_or_exchanged_frame_is_detected_anew(tiny_posetrack, tmp_path, monkeypatch):
+    """Broken if the boxes of a frame that has another content now are kept."""
+    root = tmp_path / 'data'
+    shutil.copytree(tiny_posetrack, root)
+    first, cut = sorted(root.glob('images/val/*/000001.jpg'))
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-20])
+    seen = []
+
+    def stub(self, frames, *thresholds):
+        seen.append(len(frames))
+        return [[Person(np.array([1, 2, 31, 42], np.float32), 0.7)] for _ in frames]
+
+    monkeypatch.setattr(PersonDetector, '__call__', stub)
+    out = tmp_path / 'boxes.json'
+    with pytest.raises(SystemExit, match='1 frames cannot be read'):
+        detect(root, out, '--batch-size', 1)
+    assert sum(seen) == 5
+    seen.clear()
+    cut.write_bytes(whole)
+    cv2.imwrite(str(first), np.zeros((120, 160, 3), np.uint8))
+    assert len(detect(root, out, '--batch-size', 1, '--resume')) == 6
+    assert sum(seen) == 2, 'the repaired frame and the exchanged one'
 
 
 @pytest.mark.parametrize(
