@@ -208,10 +208,10 @@ def find_python(version):
 
 
 def commit():
-    """The commit that is tried; with a mark if the working tree differs from it."""
+    """The commit that is tried; with a mark if more than the table differs from it."""
     git = ['git', '-C', str(ROOT)]
     head = subprocess.check_output([*git, 'rev-parse', '--short', 'HEAD'], text=True).strip()
-    changed = subprocess.check_output([*git, 'status', '--porcelain', '-uno'], text=True)
+    changed = subprocess.check_output([*git, 'status', '--porcelain', '-uno', ':!docs'], text=True)
     return head + ('+' if changed.strip() else '')
 
 
