@@ -10,7 +10,7 @@ constraints=requirements/constraints/current-py$version.txt
 have="torch torchvision numpy scipy pillow pip setuptools wheel filelock fsspec jinja2 markupsafe mpmath
 networkx sympy typing-extensions ${HAVE:-}"
 # Test tools and mim, which are not needed to run.
-have="$have $(sed 's/[#].*//' requirements/tests.txt) openmim openxlab opendatalab model-index pandas"
+have="$have $(sed 's/[#].*//' requirements/tests.txt) openmim openxlab opendatalab pandas"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

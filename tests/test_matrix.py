@@ -85,6 +85,19 @@ def test_another_commit_is_tried_from_the_beginning(matrix, monkeypatch):
     assert matrix.calls == 2 * ['setup', 'suite', 'again']
 
 
+def test_exchange_is_done_when_every_cell_was_read(matrix):
+    """Broken if the first cell never read what the last one wrote."""
+    first, second = (matrix.Cell(f'current-py3.1{n}', 1) for n in (2, 3))
+    for cell in (first, second):
+        cell.folder.mkdir(parents=True)
+    (first.folder / 'exchange.json').touch()
+    first.record('exchange', 'abc1234', ok=True, read=[path.name for path in matrix.writers()])
+    assert first.done('exchange', 'abc1234')
+    (second.folder / 'exchange.json').touch()
+    assert not first.done('exchange', 'abc1234')
+    assert not first.done('exchange', 'def5678')
+
+
 def test_table_has_a_line_for_every_cell_and_hides_no_failure(matrix):
     """Broken if a cell that was not run, or failed, could not be told from one that works."""
     run(matrix)

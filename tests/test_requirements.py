@@ -5,6 +5,7 @@ import subprocess
 import sys
 import types
 from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,27 @@ def test_two_opencvs_of_different_releases_are_reported(monkeypatch, recwarn):
     pretend(monkeypatch, installed=dict.fromkeys(two, '4.13.0.92'))
     requirements.check_requirements()
     assert not recwarn
+
+
+@pytest.mark.parametrize(
+    'found, message',
+    [
+        (dict(distributions=dict(mmengine=['mmengine', 'onedl-mmengine'])), 'pip uninstall -y mm'),
+        (dict(installed={'opencv-python': '4.13', 'opencv-contrib-python': '4.9'}), 'opencv-contr'),
+        (dict(torch='2.5.1'), '2.5.1 is installed'),
+    ],
+)
+def test_last_look_of_the_setup_ends_with_one_line(monkeypatch, found, message):
+    """Broken if `make setup` called an environment ready that has two of something."""
+    path = Path(__file__).parents[1] / '.dev/check_env.py'
+    spec = spec_from_file_location('check_env', path)
+    check_env = module_from_spec(spec)
+    spec.loader.exec_module(check_env)
+    monkeypatch.setattr(check_env, 'NAMES', ())
+    pretend(monkeypatch, **found)
+    with pytest.raises(SystemExit, match=message) as error:
+        check_env.check()
+    assert '\n' not in str(error.value.code)
 
 
 def test_detector_library_is_asked_for_only_with_a_detector(monkeypatch):
