@@ -67,7 +67,8 @@ def digests(cell):
         found[path.name] = digest_of([json.loads(line) for line in lines])
     for path in sorted((cell / 'poses').rglob('*.json')):
         found[f'poses/{path.name}'] = digest_of(json.loads(path.read_text()))
-    assert any(name.endswith('.pth') for name in found), f'{train} has no checkpoint'
+    for name, what in (('.pth', 'checkpoint'), ('scalars.json', 'log'), ('poses/', 'poses')):
+        assert any(name in path for path in found), f'{cell} has no {what}'
     return found
 
 
