@@ -6,25 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 
-KEYPOINTS = [
-    'nose',
-    'head_bottom',
-    'head_top',
-    'left_ear',
-    'right_ear',
-    'left_shoulder',
-    'right_shoulder',
-    'left_elbow',
-    'right_elbow',
-    'left_wrist',
-    'right_wrist',
-    'left_hip',
-    'right_hip',
-    'left_knee',
-    'right_knee',
-    'left_ankle',
-    'right_ankle',
-]
+from diffpose_mm.posetrack.keypoints import KEYPOINTS as POSETRACK_KEYPOINTS
+
+KEYPOINTS = list(POSETRACK_KEYPOINTS)
 
 
 def make_dataset(seed, num_videos=2, num_frames=4, max_persons=4, flags=True, tied=False):
