@@ -10,6 +10,11 @@ from typing import IO, Any
 
 from mmengine import fileio
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 PART = '.part'
 _FOREIGN = {'thumbs.db', 'desktop.ini', '__macosx'}
 
@@ -77,6 +82,29 @@ def atomic_write(
         except BaseException:
             Path(part).unlink(missing_ok=True)
             raise
+
+
+def lock_file(file: IO[Any], path: str | os.PathLike) -> None:
+    """Hold a file for this process until it is closed, where the system can (not on Windows).
+
+    Args:
+        file: Open.
+        path: Its name, for the error.
+
+    Raises:
+        ValueError: Somebody else holds it.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(
+            f'{os.fspath(path)} is being written by another run: wait for it, or write to another '
+            'folder'
+        ) from error
+    except OSError:
+        pass  # a file system without locks
 
 
 def is_data(name: str) -> bool:

@@ -54,7 +54,8 @@ def damage_of(data: bytes) -> str | None:
                 return f'is a corrupt JPEG (marker 0x{marker:02x} at byte {match.start()})'
             position = match.end() + int.from_bytes(data[match.end() : match.end() + 2], 'big')
         return 'is a truncated JPEG'
-    if data[:4] == b'\x89PNG' and b'IEND' not in data[-64:]:
+    # The last chunk with its check sum; cameras and editors may write behind it.
+    if data[:4] == b'\x89PNG' and b'IEND\xaeB`\x82' not in data:
         return 'is a truncated PNG'
     return None
 

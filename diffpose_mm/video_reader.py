@@ -18,8 +18,9 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from mmengine.logging import print_log
+
+from .display_matrix import DisplayMatrix
 
 # Of a stream: seconds to wait for a connection, and for the next packet.
 OPEN_TIMEOUT = 10.0
@@ -85,6 +86,8 @@ class VideoReader:
             video = self._container.streams.best('video')
             if video is None:
                 raise ValueError(f'{self.label} holds no video (sound only?)')
+            if video.codec_context is None:
+                raise ValueError(self._not_a_video())
             video.codec_context.thread_type = 'AUTO'
             self._video = video
             self.has_times = 'jpeg' not in self._container.format.name
@@ -95,9 +98,14 @@ class VideoReader:
             self._expected = len(video.index_entries) if indexed else video.frames
             self.count = self._expected or self._estimated_count()
             self.pixel_aspect_ratio = Fraction(1)
-            self._orient = _Orientation(self.label)
+            self._orient = DisplayMatrix(self.label)
             self._num_packets = 0
             self._last_time: float | None = None
+            self._shift = 0.0
+            self._steady = self._missing = 0
+            self._missing_at: float | None = None
+            # AVI has the order of decoding alone, and FFmpeg's guess at the other is shuffled.
+            self._by_dts = self._container.format.name == 'avi'
             self._frames = self._decode()
             # Gaps before the first frame come before it.
             self._ahead: list[VideoFrame] = []
@@ -169,7 +177,11 @@ class VideoReader:
         self._container.close()
 
     def _packets(self) -> Iterator[Any]:
-        """All packets; damage between them is passed over, a lost connection is not."""
+        """All packets; damage between them is passed over, a lost connection is not.
+
+        None stands for an end at which FFmpeg does not say itself that the decoder is to be
+        emptied.
+        """
         errors, cut = 0, False
         while True:
             try:
@@ -193,23 +205,29 @@ class VideoReader:
                     return
                 # An end without a word of HTTP is an I/O error for FFmpeg.
                 if not cut and getattr(error, 'errno', None) == errno.EIO:
+                    yield None
                     return
+                if isinstance(error, av.error.ExitError):
+                    raise OSError(
+                        f'{self.label} was lost: no data for {READ_TIMEOUT:g} s'
+                    ) from error
                 raise OSError(f'{self.label} was lost: {_reason(error)}') from error
 
     def _decode(self) -> Iterator[VideoFrame]:
         number, pending, last = 0, _Pending(), None
+        given_up: set[int | None] = set()  # times of gaps; None never is
         # Where no index lists the frames, they count from the first keyframe on.
         started = self._is_indexed
         damaged = False  # since an error, and until the next keyframe
         for packet in self._packets():
-            if packet.size > 0:
+            if packet is not None and packet.size > 0:
                 started = started or packet.is_keyframe
                 damaged = damaged and not packet.is_keyframe
                 self._num_packets += 1
-                if started and not packet.is_discard:
+                if started and not packet.is_discard and not self._by_dts:
                     pending.add(packet.pts, damaged)
             try:
-                frames = packet.decode()
+                frames = self._video.decode(packet)
             except (av.error.FFmpegError, OSError) as error:
                 frames = []
                 self._note(error)
@@ -218,12 +236,16 @@ class VideoReader:
                     pending.suspect_all()
             for frame in frames:
                 started = True
-                for lost in pending.before(frame.pts):
+                pts = frame.dts if self._by_dts else frame.pts
+                if pts in given_up:
+                    # A late frame, whose place has been a gap; players drop it, too.
+                    continue
+                for lost in pending.before(pts):
+                    given_up |= {lost} - {None}
                     yield self._gap(number, lost)
                     number += 1
-                last = frame.pts if frame.pts is not None else last
-                self._last_time = self._seconds(frame.pts)
-                yield VideoFrame(number, self._orient(frame), self._last_time)
+                last = pts if pts is not None else last
+                yield VideoFrame(number, self._orient(frame), self._time_of(pts))
                 number += 1
         # An error in the last packets is told by nobody. Half a frame later is a second field.
         if last is not None and self.fps is not None:
@@ -235,7 +257,29 @@ class VideoReader:
 
     def _gap(self, number: int, pts: int | None) -> VideoFrame:
         self.num_gaps += 1
-        return VideoFrame(number, None, self._seconds(pts), f'damaged ({self._why})')
+        return VideoFrame(number, None, self._time_of(pts), f'damaged ({self._why})')
+
+    def _time_of(self, pts: int | None) -> float | None:
+        """Seconds of the next frame; they rise even where the clock of the file begins anew."""
+        seconds = self._seconds(pts)
+        if seconds is None:
+            # The last frames of an AVI come out of the decoder without a time.
+            if self._last_time is not None and self.fps is not None:
+                self._last_time += float(1 / self.fps)
+            return self._last_time
+        frame = 1e-3 if self.fps is None else float(1 / self.fps)
+        last, seconds = self._last_time, seconds + self._shift
+        if last is not None:
+            if seconds <= last:
+                self._shift += last + frame - seconds
+                seconds = last + frame
+            step = seconds - last
+            if self._steady >= 20 and step > 1.5 * frame:
+                self._missing += round(step / frame) - 1
+                self._missing_at = self._missing_at or last
+            self._steady = self._steady + 1 if abs(step - frame) < 0.2 * frame else 0
+        self._last_time = seconds
+        return seconds
 
     @property
     def _why(self) -> str:
@@ -259,20 +303,38 @@ class VideoReader:
                 f'gaps in the results ({self._why})'
             )
         missing = self._expected - self._num_packets
-        tolerated = 0 if self._is_indexed else 0.02 * self._expected + 2
-        if missing > tolerated:
+        if self._is_indexed and missing > 0:
             _warn(
                 f'video {self.label} ends after {number} of the {number + missing} frames that it '
                 'announces: it is cut short or damaged; what was readable is used'
             )
             return
-        announced = _duration_of(self._video)
-        last = self._last_time
-        if announced is not None and last is not None and announced - last > 1 + 0.02 * announced:
+        announced, last = self._announced_end(), self._last_time
+        frame = 0.0 if self.fps is None else float(1 / self.fps)
+        if announced is not None and last is not None and not self._is_indexed:
+            # A tag of Matroska counts the last frame, which may be shown for long.
+            tolerated = 2.5 * frame if self._expected else max(1.0, 2.5 * frame)
+            if announced - last > tolerated + 0.02 * announced:
+                _warn(
+                    f'video {self.label} ends at {last:.1f} s of the {announced:.1f} s that it '
+                    'announces: it is cut short or damaged; what was readable is used'
+                )
+                return
+        if self._missing and not self.is_stream:
             _warn(
-                f'video {self.label} ends at {last:.1f} s of the {announced:.1f} s that it '
-                'announces: it is cut short or damaged; what was readable is used'
+                f'video {self.label}: times jump over about {self._missing} frames, first at '
+                f'{self._missing_at:.2f} s: it is damaged there, or was recorded with pauses. The '
+                'frames are numbered without them'
             )
+
+    def _announced_end(self) -> float | None:
+        """Seconds from the start at which the video stream alone should end."""
+        duration = _duration_of(self._video)
+        if duration is not None:
+            return duration - (self._container.start_time or 0) / av.time_base
+        if self._expected and self.fps is not None:
+            return float(self._expected / self.fps)
+        return None
 
 
 class _Pending:
@@ -306,58 +368,6 @@ class _Pending:
         lost += [p for p in due if self._suspect.pop(p) and p != pts]
         self._timeless = 0
         return lost
-
-
-class _Orientation:
-    """Turns and mirrors frames as their display matrix says (ISO/IEC 14496-12, 8.3.2.3)."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.transposed = False
-        self._matrix = b''
-        self._flips = (False, False)
-        # One for all frames: a frame's own conversion sets up anew every time.
-        self._convert = VideoReformatter().reformat
-
-    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """The picture of a decoded frame, HxWx3 uint8 BGR."""
-        data: Any = frame.side_data.get('DISPLAYMATRIX')
-        matrix = bytes(data) if data is not None else b''
-        if matrix != self._matrix:
-            self._matrix = matrix
-            self._read(matrix)
-        # OpenCV's colours, with which everybody reads frames: BT.601 whatever the file says.
-        image = self._convert(
-            frame,
-            format='bgr24',
-            interpolation=Interpolation.BICUBIC,
-            src_colorspace=Colorspace.ITU601,
-            dst_colorspace=Colorspace.ITU601,
-        ).to_ndarray()
-        if self.transposed:
-            image = image.transpose(1, 0, 2)
-        vertical, horizontal = self._flips
-        if vertical:
-            image = image[::-1]
-        if horizontal:
-            image = image[:, ::-1]
-        return np.ascontiguousarray(image)
-
-    def _read(self, matrix: bytes) -> None:
-        self.transposed, self._flips = False, (False, False)
-        if len(matrix) < 36:
-            return
-        # x' = a x + c y, y' = b x + d y
-        a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(float)
-        self.transposed = max(abs(b), abs(c)) > max(abs(a), abs(d))
-        along, across = (c, b) if self.transposed else (a, d)
-        self._flips = (across < 0, along < 0)
-        slant = min(max(abs(a), abs(d)), max(abs(b), abs(c)))
-        if slant > 0.02 * max(abs(v) for v in (a, b, c, d)):
-            _warn(
-                f'video {self.name} is to be shown turned by an angle that is no multiple of 90 '
-                'degrees; the nearest multiple is used'
-            )
 
 
 def _rate_of(video: Any) -> Fraction | None:

@@ -132,7 +132,10 @@ class VideoWriter:
             if self._container is not None:
                 with suppress(Exception):
                     self._container.close()
-            raise OSError(f'video {self.path} cannot be written: {_reason(error)}') from error
+            raise OSError(
+                f'video {self.path} cannot be written: {_reason(error)} ({width}x{height} pixels '
+                f'as {codec}; to write no video, leave vis_out_dir out, or give --no-video)'
+            ) from error
         self._thread = threading.Thread(target=self._work, daemon=True, name='video')
         self._thread.start()
 

@@ -1,13 +1,15 @@
 """Videos as players show them: turned, at the right times, beyond damage."""
 
+import io
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from diffpose_mm import video_reader
+from diffpose_mm import display_matrix, video_reader
 from diffpose_mm.video_reader import VideoReader
 
 
@@ -90,7 +92,7 @@ def test_every_rotation_and_mirror_is_shown_as_players_do(tmp_path, name, suffix
 
 def test_an_angle_between_is_said_to_be_rounded(tmp_path, monkeypatch):
     said = []
-    monkeypatch.setattr(video_reader, 'print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(display_matrix, 'print_log', lambda text, **_: said.append(text))
     turned = int(ONE * 0.98), int(ONE * 0.2)
     matrix = (turned[0], turned[1], 0, -turned[1], turned[0], 0, 0, 0, 1 << 30)
     reader = VideoReader(write(tmp_path / 'a.mp4', 1, matrix=matrix))
@@ -227,3 +229,65 @@ def test_what_is_no_video_is_refused_with_a_reason(tmp_path):
     (tmp_path / 'empty.mp4').write_bytes(b'')
     with pytest.raises(ValueError, match=r'empty.mp4 \(0 bytes\) is not'):
         VideoReader(tmp_path / 'empty.mp4')
+
+
+def test_frames_that_come_late_out_of_damage_do_not_move_the_others(tmp_path):
+    """Broken if a frame whose place is a gap already is counted once more."""
+    path = tmp_path / 'a.mp4'
+    write(path, 100, 25, options=dict(g='12'), size=(320, 240))
+    whole = path.read_bytes()
+    for place in (0.3, 0.5, 0.62, 0.8):
+        data = bytearray(whole)
+        start = int(len(data) * place)
+        data[start : start + 400] = bytes(400)
+        path.write_bytes(data)
+        frames = list(VideoReader(path))
+        assert [frame.number for frame in frames] == list(range(100))
+        np.testing.assert_allclose([f.time for f in frames], np.arange(100) / 25, atol=1e-6)
+
+
+def test_jpegs_with_exif_are_a_video(tmp_path):
+    """PyAV 18.1 raises for the side data that FFmpeg 8 makes of it."""
+    picture_file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x010F] = 'a camera'
+    Image.fromarray(picture(1)[..., ::-1]).save(picture_file, 'JPEG', exif=exif, quality=95)
+    (tmp_path / 'a.mjpeg').write_bytes(picture_file.getvalue() * 3)
+    frames = list(VideoReader(tmp_path / 'a.mjpeg'))
+    assert len(frames) == 3
+    assert np.abs(frames[1].image.astype(int) - picture(1)).mean() < 6
+
+
+def test_a_clock_that_begins_anew_goes_on(tmp_path):
+    """Recordings put one behind the other; times would stand still or go back."""
+    write(tmp_path / 'a.ts', 20, 25, codec='mpeg2video')
+    path = tmp_path / 'three.ts'
+    path.write_bytes((tmp_path / 'a.ts').read_bytes() * 3)
+    frames = list(VideoReader(path))
+    times = [frame.time for frame in frames]
+    assert len(times) >= 58 and times == sorted(set(times))
+    assert times[-1] == pytest.approx((len(times) - 1) / 25, abs=0.2)
+
+
+def test_times_of_an_avi_with_b_frames_rise_evenly(tmp_path):
+    path = write(tmp_path / 'a.avi', 24, 25, options=dict(bf='2'))
+    times = [frame.time for frame in VideoReader(path)]
+    np.testing.assert_allclose(np.diff(times), 1 / 25, atol=1e-3)
+
+
+def test_a_stretch_that_is_missing_is_told(tmp_path, monkeypatch):
+    """Broken if frames vanish from a file without an index and nobody hears of it."""
+    said = []
+    monkeypatch.setattr(video_reader, 'print_log', lambda text, **_: said.append(text))
+    ticks = [40 * i for i in range(60) if not 30 <= i < 36]
+    path = write(tmp_path / 'a.mkv', len(ticks), 25, ticks, Fraction(1, 1000))
+    assert len(list(VideoReader(path))) == 54
+    assert any('times jump over about 6 frames, first at 1.16 s' in text for text in said)
+
+
+def test_an_unknown_codec_is_refused_as_no_video(tmp_path):
+    path = tmp_path / 'a.mp4'
+    write(path, 3)
+    path.write_bytes(path.read_bytes().replace(b'avc1', b'zzzz'))
+    with pytest.raises(ValueError, match='a.mp4 .* unknown codec'):
+        VideoReader(path)

@@ -28,7 +28,12 @@ class GivenBoxes:
                 'bboxes has to be a list with one entry a frame, or a dict from frame number to '
                 f'entry, got {type(boxes).__name__}'
             )
+        if isinstance(boxes, Mapping):
+            boxes = {_frame_number(key): entry for key, entry in boxes.items()}
         self.boxes = boxes
+        # What is wrong in the last frame is said before the first.
+        for number, entry in boxes.items() if isinstance(boxes, Mapping) else enumerate(boxes):
+            _parse(entry, number)
 
     slow = False
 
@@ -68,6 +73,16 @@ class GivenBoxes:
             for index, person in enumerate(_parse(entry, frame_id))
             if _inside(person.box, shape, f'bboxes of frame {frame_id}, box {index}')
         ]
+
+
+def _frame_number(key: Any) -> int:
+    try:
+        number = int(key)
+    except (TypeError, ValueError):
+        number = -1
+    if isinstance(key, bool) or number < 0 or float(key) != number:
+        raise ValueError(f'bboxes: the key {key!r} is no frame number (0, 1, 2, ...)')
+    return number
 
 
 def _parse(entry: Any, frame_id: int) -> list[Person]:
@@ -114,12 +129,18 @@ def _parse(entry: Any, frame_id: int) -> list[Person]:
                 f'{where}, box {index} is {box.tolist()}: x1 < x2 and y1 < y2 are needed, in pixels'
             )
     try:
-        return [
-            Person(box, float(score), None if tracks is None else int(track))
+        scores = [float(score) for score in scores]
+        if tracks is not None and any(int(track) != float(track) for track in tracks):
+            raise ValueError(f'{tracks} are no whole numbers')
+        people = [
+            Person(box, score, None if tracks is None else int(track))
             for box, score, track in zip(array[:, :4], scores, tracks or [None] * len(array))
         ]
     except (TypeError, ValueError) as error:
         raise ValueError(f'{where}: scores and track_ids have to be numbers ({error})') from error
+    if not np.isfinite(scores).all():
+        raise ValueError(f'{where}: scores {scores} have to be finite numbers')
+    return people
 
 
 def _inside(box: np.ndarray, shape: tuple[int, ...], where: str) -> bool:

@@ -78,9 +78,11 @@ class CSVFiles(Sink):
             with writing(self.files[0]):
                 self._file.close()
                 os.replace(self._part, self.files[0])
+                self._file = None
 
     def close(self) -> None:
-        """Close the file."""
+        """Remove what is not complete."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
+                os.remove(self._part)

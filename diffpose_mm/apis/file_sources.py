@@ -12,8 +12,17 @@ import numpy as np
 from ..files import data_files
 from ..images import read_image, to_bgr
 from ..video_reader import VideoReader
-from .frame_source import SCHEME, FrameSource, SourceFrame, frame_name, local_path
+from .frame_source import (
+    SCHEME,
+    FrameSource,
+    SourceFrame,
+    frame_name,
+    local_path,
+    without_secrets,
+)
 
+# What the system's table of types may not hold.
+_PICTURES = {'.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.webp', '.tif', '.tiff', '.avif'}
 _DIGITS = re.compile(r'(\d+)')
 
 
@@ -76,13 +85,13 @@ class Pictures(FrameSource):
             raise ValueError('inputs is an empty list: there is nothing to do')
         self.images = [os.fspath(i) if isinstance(i, os.PathLike) else i for i in images]
         for image in self.images:
-            if isinstance(image, str) and not SCHEME.match(image) and not osp.isfile(image):
+            if isinstance(image, str) and not SCHEME.match(image) and not osp.lexists(image):
                 raise FileNotFoundError(f'image {image} does not exist (in {os.getcwd()})')
         self.is_clip = as_clip
         self.name = name
         self.count = len(self.images)
         self.names = [
-            image if isinstance(image, str) else frame_name(index)
+            _label(image) if isinstance(image, str) else frame_name(index)
             for index, image in enumerate(self.images)
         ]
         self.paths = [i for i in self.images if isinstance(i, str) and not SCHEME.match(i)]
@@ -96,18 +105,22 @@ class Pictures(FrameSource):
             return cls(inputs, as_clip)
         path = local_path(inputs)
         if path is not None and osp.isdir(path):
-            names = [name for name in data_files(path) if is_picture(name)]
+            names = [
+                name
+                for name in data_files(path)
+                if is_picture(name) and not osp.isdir(osp.join(path, name))
+            ]
             if not names:
                 raise ValueError(f'folder {path} holds no images')
             # 2.jpg before 10.jpg.
-            names.sort(key=lambda n: [int(s) if s.isdigit() else s for s in _DIGITS.split(n)])
+            names.sort(key=lambda n: [int(s) if s.isdecimal() else s for s in _DIGITS.split(n)])
             name = osp.basename(osp.abspath(path)) + '.mp4'
             return cls([osp.join(path, name) for name in names], as_clip, name)
         if path is None and isinstance(inputs, (str, os.PathLike)):
             path = os.fspath(inputs)
-            path = path if SCHEME.match(path) and is_picture(path.partition('?')[0]) else None
-        if path is not None and is_picture(path.partition('?')[0]):
-            return cls([path], as_clip, osp.basename(path))
+            path = path if SCHEME.match(path) else None
+        if path is not None and is_picture(_label(path)):
+            return cls([path], as_clip, osp.basename(_label(path)))
         return None
 
     def __iter__(self) -> Iterator[SourceFrame]:
@@ -116,12 +129,19 @@ class Pictures(FrameSource):
             if not isinstance(image, str):
                 yield SourceFrame(frame_name(index), to_bgr(image, f'inputs[{index}]'), index)
                 continue
+            is_address, name = bool(SCHEME.match(image)), self.names[index]
             try:
-                yield SourceFrame(image, read_image(image), index)
+                if not is_address and osp.lexists(image) and not osp.isfile(image):
+                    raise ValueError(f'{image} is no file (a folder, a pipe or a dead link)')
+                yield SourceFrame(name, read_image(image), index)
             except (OSError, ValueError) as error:
-                if len(self.images) == 1:
+                reason = str(error).replace(image, name)
+                if len(self.images) > 1:
+                    yield SourceFrame(name, None, index, None, reason)
+                elif is_address:
+                    raise OSError(reason) from None
+                else:
                     raise
-                yield SourceFrame(image, None, index, None, str(error))
 
 
 class FrameIterator(FrameSource):
@@ -145,5 +165,11 @@ class FrameIterator(FrameSource):
 
 def is_picture(path: str) -> bool:
     """Whether a file is a still picture by its name; an animated GIF counts as a video."""
-    kind = mimetypes.guess_type(path)[0] or ''
-    return kind.startswith('image/') and kind != 'image/gif'
+    suffix = osp.splitext(path)[1].lower()
+    if suffix in _PICTURES or suffix == '.gif':
+        return suffix != '.gif'
+    return (mimetypes.guess_type(path)[0] or '').startswith('image/')
+
+
+def _label(path: str) -> str:
+    return without_secrets(path) if SCHEME.match(path) and not osp.lexists(path) else path

@@ -29,7 +29,9 @@ def check_formats(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ValueError: An unknown name.
     """
-    names = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
+    names = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names or ()))
+    if not names:
+        raise ValueError(f'formats is empty: give some of {", ".join(FORMATS)}')
     for name in names:
         if name not in FORMATS:
             raise ValueError(f'format {name!r} has to be one of {", ".join(FORMATS)}')

@@ -101,3 +101,11 @@ def local_path(inputs: Any) -> str | None:
     if path.lower().startswith('file://') and not osp.exists(path):
         path = path[len('file://') :]
     return path if osp.exists(path) else None
+
+
+def without_secrets(address: str) -> str:
+    """An address without user, password and query, for messages and files."""
+    scheme, _, rest = address.partition('://')
+    # A password may hold any character; what is before the last @ may be one.
+    rest = rest.rpartition('@')[2]
+    return f'{scheme}://{re.split("[?#]", rest)[0]}'

@@ -9,14 +9,21 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 from mmengine.logging import print_log
 
 from ..video_reader import VideoReader
-from .frame_source import SCHEME, FrameSource, SourceFrame, frame_name, local_path
+from .frame_source import (
+    SCHEME,
+    FrameSource,
+    SourceFrame,
+    frame_name,
+    local_path,
+    without_secrets,
+)
 
 MAX_RECONNECTS = 5
 """Attempts to get a lost connection back, one after the other."""
@@ -47,7 +54,7 @@ class NetworkStream(FrameSource):
         self.address = address
         self.reconnect_at_end = reconnect_at_end
         self.label = without_secrets(address)
-        parts = urlsplit(address)
+        parts = urlsplit(self.label)
         stem = osp.splitext(osp.basename(parts.path.rstrip('/')))[0] or parts.hostname or 'stream'
         self.name = re.sub(r'[^\w.-]', '_', stem) + '.mp4'
         self.reconnects = 0
@@ -210,12 +217,3 @@ class Camera(FrameSource):
         if self._capture is not None:
             self._capture.release()
             self._capture = None
-
-
-def without_secrets(address: str) -> str:
-    """An address without user, password and query, for messages and files."""
-    parts = urlsplit(address)
-    host = parts.hostname or ''
-    host = f'[{host}]' if ':' in host else host
-    port = f':{parts.port}' if parts.port else ''
-    return urlunsplit((parts.scheme, host + port, parts.path, '', ''))

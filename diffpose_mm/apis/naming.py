@@ -5,6 +5,13 @@ import os.path as osp
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+MAX_NAME_BYTES = 220
+"""Disks take 255, of which unfinished files need some."""
+
+# What a last part of a path has to end in to be a file and not a folder.
+_FILES = ('.mp4', '.m4v', '.mov', '.mkv', '.avi', '.webm', '.jpg', '.jpeg', '.png', '.bmp', '.tif',
+          '.tiff', '.webp')  # fmt: skip
+
 
 def unique_stems(names: Sequence[str]) -> list[str]:
     """What the outputs of several pictures are called, without extension.
@@ -17,7 +24,7 @@ def unique_stems(names: Sequence[str]) -> list[str]:
     Args:
         names: Paths, or names of arrays.
     """
-    parts = [osp.normpath(name.partition('?')[0]).replace(os.sep, '/').split('/') for name in names]
+    parts = [osp.normpath(name).replace(os.sep, '/').split('/') for name in names]
     stems = [osp.splitext(part[-1])[0] for part in parts]
     for depth in range(1, max(map(len, parts), default=0) + 1):
         again = _repeated(stems)
@@ -46,7 +53,7 @@ def check_outputs(outputs: Iterable[str], inputs: Sequence[str]) -> None:
         inputs: Files that are read.
 
     Raises:
-        ValueError: Names the file.
+        ValueError: Names the file. Or a name is too long.
     """
     paths = {osp.realpath(path): path for path in inputs}
     files = {}
@@ -57,6 +64,11 @@ def check_outputs(outputs: Iterable[str], inputs: Sequence[str]) -> None:
             continue
         files[status.st_dev, status.st_ino] = path
     for output in outputs:
+        if len(os.fsencode(osp.basename(output))) > MAX_NAME_BYTES:
+            raise ValueError(
+                f'the output {output} has a name of more than {MAX_NAME_BYTES} bytes, which leaves '
+                'no room for the names of unfinished files: rename the input'
+            )
         source = paths.get(osp.realpath(output))
         if source is None and osp.exists(output):
             status = os.stat(output)
@@ -73,5 +85,5 @@ def folder_of(path: str) -> str:
 
 
 def is_file_name(path: str) -> bool:
-    """Whether an output is given as a file: it has an extension and is no folder that exists."""
-    return bool(osp.splitext(path)[1]) and not osp.isdir(path) and not path.endswith(('/', os.sep))
+    """Whether an output is given as a file: it ends as a video or picture, and is no folder."""
+    return path.lower().endswith(_FILES) and not osp.isdir(path)

@@ -1,8 +1,11 @@
 """What a call of the inferencer may be asked for; the defaults stand here and nowhere else."""
 
+import os
 import os.path as osp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..clip import check_frame_offsets
 from .formats import check_formats
@@ -96,23 +99,31 @@ class InferenceOptions:
         if self.out_dir is not None:
             self.vis_out_dir = self.vis_out_dir or osp.join(self.out_dir, 'visualizations')
             self.pred_out_dir = self.pred_out_dir or osp.join(self.out_dir, 'predictions')
-        self.vis_out_dir, self.pred_out_dir = str(self.vis_out_dir), str(self.pred_out_dir)
+        self.vis_out_dir = os.fspath(self.vis_out_dir or '')
+        self.pred_out_dir = os.fspath(self.pred_out_dir or '')
         size = self.batch_size
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise ValueError(f'batch_size={size} has to be a whole number of at least 1')
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValueError(f'batch_size={size!r} has to be a whole number of at least 1')
+        self.batch_size = int(size)
         for name in ('bbox_thr', 'nms_thr', 'tracking_thr', 'kpt_thr', 'wait_time'):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or value != value:
                 raise ValueError(f'{name}={value!r} has to be a number')
         for name in ('radius', 'thickness'):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ValueError(f'{name}={value} has to be at least 0, in pixels')
-        if self.fps is not None and not 0 < self.fps < 100_000:
-            raise ValueError(f'fps={self.fps} has to be positive, in frames a second')
+            if value is not None and not (isinstance(value, (int, float)) and value >= 0):
+                raise ValueError(f'{name}={value!r} has to be a number of at least 0, in pixels')
+        if self.fps is not None:
+            is_number = isinstance(self.fps, (int, float)) and not isinstance(self.fps, bool)
+            if not (is_number and 0.001 <= self.fps <= 100_000):
+                raise ValueError(f'fps={self.fps!r} has to be 0.001 to 100000 frames a second')
         if self.mode is not None:
             check_mode(self.mode)
         if self.frame_offsets is not None:
+            if not isinstance(self.frame_offsets, (list, tuple)):
+                raise ValueError(
+                    f'frame_offsets={self.frame_offsets!r} has to be a list of integers'
+                )
             check_frame_offsets(tuple(self.frame_offsets))
         if self.skeleton_style not in SKELETON_STYLES:
             raise ValueError(

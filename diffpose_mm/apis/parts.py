@@ -15,6 +15,7 @@ from .naming import check_outputs, unique_stems
 from .options import InferenceOptions
 from .people import PeopleFinder, WholeImage
 from .picture_sinks import PictureFiles
+from .prediction_log import PredictionLog
 from .sink import RunInfo, Sink
 from .video_sink import VideoFile
 from .windows import clip_offsets
@@ -118,7 +119,9 @@ def make_sinks(
     if options.vis_out_dir:
         drawing = VideoFile if source.is_clip else PictureFiles
         sinks.append(drawing(options.vis_out_dir, info))
-    check_outputs([path for sink in sinks for path in sink.files], source.paths)
+    outputs = [path for sink in sinks for path in sink.files]
+    outputs += [sink.lines_path for sink in sinks if isinstance(sink, PredictionLog)]
+    check_outputs(outputs, source.paths)
     return sinks
 
 

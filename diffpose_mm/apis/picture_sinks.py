@@ -52,9 +52,10 @@ class PictureFiles(Sink):
                 )
             self.files = [path]
         else:
-            self.files = [
-                osp.join(path, stem + _suffix(stem, name)) for stem, name in zip(info.stems, names)
-            ]
+            files = [stem + _suffix(stem, name) for stem, name in zip(info.stems, names)]
+            if len({file.casefold() for file in files}) < len(files):
+                files = [f'{index:06d}_{file}' for index, file in enumerate(files)]
+            self.files = [osp.join(path, file) for file in files]
 
     def write(self, result: Result) -> None:
         """Write one picture."""
@@ -71,7 +72,7 @@ class PictureFiles(Sink):
 
 def _suffix(stem: str, name: str) -> str:
     """The extension of a drawn picture: that of the picture where OpenCV can write it."""
-    suffix = osp.splitext(name.partition('?')[0])[1]
+    suffix = osp.splitext(name)[1]
     if not suffix or not cv2.haveImageWriter('x' + suffix):
         suffix = '.png'
     # A stem that had to keep its extension to be unique has it already.

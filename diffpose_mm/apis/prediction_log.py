@@ -5,11 +5,12 @@ import logging
 import os
 import os.path as osp
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 
-from ..files import atomic_write, writing
+from ..files import atomic_write, lock_file, writing
 from ..identity import differences
 from .records import Result
 from .sink import FORMAT, RunInfo, Sink, set_aside
@@ -49,10 +50,15 @@ class PredictionLog(Sink):
         self._restored: list[dict] | None = None  # of a finished file
         self._size: list[int] | None = None
         self._file: Any = None
+        self._lock: Any = None
         self._finished = False
         self._aside: list[tuple[str, str]] = []
-        of_other_input = 'holds the predictions of another input of this name'
+        # Of what comes and goes nobody can say that it is the same input.
+        self._knows_input = info.source.from_disk
+        of_other_input = 'does not hold predictions of this input'
         if osp.isfile(self.lines_path):
+            with open(self.lines_path, 'rb') as file:
+                lock_file(file, self.lines_path)
             if not info.resume:
                 self._aside.append((self.lines_path, 'was left by an interrupted run'))
             elif _has_line(self.lines_path):
@@ -69,14 +75,21 @@ class PredictionLog(Sink):
                 self._restored = self._read_finished()
                 self.done = len(self._restored)
 
+    @property
+    def replaces_other(self) -> bool:
+        """Whether the finished file that is there is of another input, and set aside."""
+        return any(path == self.path for path, _ in self._aside)
+
     def _other_input(self, header: Any, resumed: str | None) -> bool:
         """Whether a file tells of another input. One to go on with has to be a log of ours."""
         run = header.get('run') if isinstance(header, dict) else None
         if not isinstance(run, dict) or not run:
             if resumed is not None:
                 raise ValueError(self._foreign(resumed, header))
-            return False
-        return bool(run.get('input') and run['input'] != self.run.get('input'))
+            return True
+        if resumed is not None:
+            self._check_format(header, resumed)
+        return not self._knows_input or run.get('input') != self.run.get('input')
 
     @staticmethod
     def _foreign(path: str, header: Any = None) -> str:
@@ -105,7 +118,7 @@ class PredictionLog(Sink):
             frames = None
         if not isinstance(frames, list) or not frames:
             raise ValueError(self._foreign(self.path))
-        if not all(isinstance(entry, dict) for entry in frames):
+        if not all(isinstance(e, dict) and isinstance(e.get('instances'), list) for e in frames):
             raise ValueError(self._foreign(self.path))
         self._check_format(frames[0], self.path)
         self._check(frames[0].pop('run', None), self.path)
@@ -135,17 +148,33 @@ class PredictionLog(Sink):
                     self._check(entry.get('run'), self.lines_path)
                 elif not isinstance(entry, dict) or entry.get('frame_id') != frames:
                     break
+                elif not isinstance(entry.get('instances'), list):
+                    break
                 else:
                     frames += 1
                 end += len(line)
         return frames, end
 
     def open(self) -> None:
-        """Open the lines, behind those that are there."""
+        """Open the lines, behind those that are there.
+
+        Raises:
+            ValueError: Another run writes the same file.
+            OSError: The file cannot be written.
+        """
+        with writing(self.lines_path):
+            self._lock = open(self.lines_path, 'ab')
+        lock_file(self._lock, self.lines_path)
         for path, why in self._aside:
-            set_aside(path, why)
+            if path != self.lines_path:
+                set_aside(path, why)
+            elif os.path.getsize(path):
+                self._lock.close()
+                set_aside(path, why)
+                self._lock = open(path, 'ab')
+                lock_file(self._lock, path)
         if self._restored is not None:
-            with atomic_write(self.lines_path) as file:
+            with writing(self.lines_path), open(self.lines_path, 'w', encoding='utf-8') as file:
                 for entry in (self._header(), *self._restored):
                     file.write(json.dumps(entry) + '\n')
             self._restored = None
@@ -205,10 +234,9 @@ class PredictionLog(Sink):
 
     def finish(self) -> None:
         """Write the JSON file and remove the lines; without any frame there is no file."""
-        self.close()
+        self._flush()
         if not self.done:
-            os.remove(self.lines_path)
-            return
+            return  # close() removes what holds nothing
         meta = dict(self.info.meta(), image_size=self._size)
         advice = f'All frames are in {self.lines_path}; make room and resume'
         with atomic_write(self.path, advice=advice) as file:
@@ -220,6 +248,7 @@ class PredictionLog(Sink):
             file.write('\n]\n')
         os.remove(self.lines_path)
         self._finished = True
+        self.close()
 
     def failed(self) -> None:
         """Say where the frames are."""
@@ -231,14 +260,22 @@ class PredictionLog(Sink):
                 level=logging.WARNING,
             )
 
-    def close(self) -> None:
-        """Close the file; the lines stay."""
+    def _flush(self) -> None:
         try:
             if self._file is not None:
                 self._file.close()
         except OSError:
             # What could not be flushed was reported when it was written.
             pass
+
+    def close(self) -> None:
+        """Close the file; the lines stay, if there are any."""
+        self._flush()
+        if self._lock is not None:
+            if not self.done and not self._finished:
+                Path(self.lines_path).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
 
 
 def _has_line(path: str) -> bool:

@@ -1,5 +1,6 @@
 """A run: what one call of the inferencer owns, and nobody else touches."""
 
+import os.path as osp
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from .prediction_log import PredictionLog
 from .prefetch import prefetch
 from .progress import frame_progress
 from .records import Result, instances_to_dicts
+from .sink import set_aside
 from .sources import find_source
 from .streaming import StreamingPoser, StreamState
 from .tracker import Tracker
@@ -126,6 +128,10 @@ class Run:
         by_pose = tracker if source.is_clip and tracker.by_oks else None
         with ExitStack() as stack:
             stack.callback(source.close)
+            if log is not None and log.replaces_other:
+                for path in self.files:
+                    if path != log.path and osp.isfile(path):
+                        set_aside(path, 'does not belong to this input')
 
             def threaded(items: Any, depth: int = 4) -> Any:
                 return stack.enter_context(closing(prefetch(items, depth)))
@@ -210,6 +216,7 @@ class Run:
                 by='oks' if options.use_oks_tracking else 'iou', thr=options.tracking_thr
             ),
             mode=self.mode,
+            fps=options.fps,
             frame_offsets=list(self.offsets),
             sampling_steps=options.sampling_steps,
             num_hypotheses=options.num_hypotheses,

@@ -124,8 +124,13 @@ def merge_cfg_options(cfg: Config, options: dict[str, Any]) -> None:
     Raises:
         ValueError: An option would silently change nothing.
     """
-    for option in options:
+    for option, value in options.items():
         name = option.partition('.')[0]
+        if isinstance(_value_at(cfg, option), dict) and not isinstance(value, (dict, type(None))):
+            raise ValueError(
+                f'--cfg-options {option}={value!r}: {option} is a group of settings; set one of '
+                f'them, as {option}.NAME=VALUE'
+            )
         if name == 'data_root':
             raise ValueError('--cfg-options data_root changes nothing: use --data-root')
         if name in RUNNER_FIELDS:
@@ -142,6 +147,16 @@ def merge_cfg_options(cfg: Config, options: dict[str, Any]) -> None:
             + (f': is {similar[0]} meant?' if similar else '')
         )
     cfg.merge_from_dict(options)
+
+
+def _value_at(cfg: Config, option: str) -> Any:
+    """What a config has at a dotted name, or None."""
+    value: Any = cfg
+    for part in option.split('.'):
+        if not hasattr(value, 'get'):
+            return None
+        value = value.get(part)
+    return value
 
 
 def start_processes(cfg: Config) -> None:

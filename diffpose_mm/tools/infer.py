@@ -3,7 +3,9 @@
 import argparse
 import json
 import os.path as osp
+import signal
 import sys
+import threading
 import time
 from collections.abc import Container, Sequence
 from typing import Any
@@ -209,11 +211,13 @@ def read_boxes(path: str) -> dict[int, Any] | list:
     Raises:
         ValueError: Not JSON, or nothing of that kind.
     """
-    with open(path, encoding='utf-8') as file:
-        try:
+    try:
+        with open(path, encoding='utf-8') as file:
             boxes = json.load(file)
-        except ValueError as error:
-            raise ValueError(f'boxes file {path} is not JSON: {error}') from error
+    except IsADirectoryError as error:
+        raise ValueError(f'boxes file {path} is a folder') from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'boxes file {path} is not JSON: {error}') from error
     if not isinstance(boxes, (dict, list)):
         raise ValueError(f'boxes file {path} holds {type(boxes).__name__}, not a list or object')
     video = {'frame_id', 'instances'}
@@ -240,6 +244,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         SystemExit: With what is wrong with an argument, an input or a file.
     """
     args = parse_args(argv)
+    # What a batch system or a service manager sends completes the files as Ctrl-C does.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with one_line_errors(args.traceback):
         return run(args)
 

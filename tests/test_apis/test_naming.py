@@ -19,7 +19,7 @@ from diffpose_mm.apis.naming import check_outputs, folder_of, is_file_name, uniq
         (['Shot.jpg', 'shot.jpg'], ['000000_Shot.jpg', '000001_shot.jpg']),
         (['x/1.jpg', 'y/1.jpg', 'x_1.jpg.jpg'], ['000000_x_1.jpg', 'y_1.jpg', '000002_x_1.jpg']),
         (['000000.jpg', '000001.jpg'], ['000000', '000001']),
-        (['http://h/a.jpg?x=1', 'http://g/a.jpg?y=2'], ['h_a.jpg', 'g_a.jpg']),
+        (['http://h/a.jpg', 'http://g/a.jpg'], ['h_a.jpg', 'g_a.jpg']),
         ([], []),
     ],
 )

@@ -144,3 +144,41 @@ def test_a_full_disk_is_told_with_what_is_kept(inferencer, video, tmp_path):
     (tmp_path / 'walk.jsonl').symlink_to('/dev/full')
     with pytest.raises(OSError, match=r'cannot write to .*walk.jsonl: No space left.*0 frames'):
         next(inferencer(video, pred_out_dir=str(tmp_path)))
+
+
+def test_every_picture_is_drawn_to_a_file_of_its_own(inferencer, tmp_path):
+    """Broken if the extension that is added makes two names one."""
+    (tmp_path / 'in').mkdir()
+    for name in ('x.jpg', 'x.jpg.jpg', 'X.JPG'):
+        cv2.imwrite(str(tmp_path / 'in' / name), moving_frames(1)[0])
+    run = inferencer(str(tmp_path / 'in'), out_dir=str(tmp_path / 'out'))
+    assert len(list(run)) == 3
+    assert len(list((tmp_path / 'out' / 'visualizations').iterdir())) == 3
+    assert len({path.casefold() for path in run.files}) == 6
+
+
+def test_what_comes_and_goes_is_never_written_over(inferencer, tmp_path):
+    """Broken if the recording of one camera is lost to that of the next."""
+    for seed in (0, 1):
+        list(inferencer(iter(moving_frames(3, seed=seed)), out_dir=str(tmp_path)))
+    for folder, suffix in (('predictions', 'json'), ('visualizations', 'mp4')):
+        names = sorted(p.name for p in (tmp_path / folder).iterdir())
+        assert names == [f'frames.{suffix}', f'frames.{suffix}.old']
+
+
+def test_a_name_that_leaves_no_room_is_refused_before_the_work(inferencer, tmp_path):
+    path = tmp_path / ('a' * 240 + '.avi')
+    write_video(path, moving_frames(2))
+    with pytest.raises(ValueError, match='has a name of more than 220 bytes'):
+        inferencer(str(path), out_dir=str(tmp_path / 'out'))
+    assert not (tmp_path / 'out').exists()
+
+
+def test_folders_and_dead_links_called_like_pictures_are_gaps_or_left_out(inferencer, tmp_path):
+    (tmp_path / 'in').mkdir()
+    cv2.imwrite(str(tmp_path / 'in' / '1.jpg'), moving_frames(1)[0])
+    (tmp_path / 'in' / '2.jpg').mkdir()
+    (tmp_path / 'in' / '3.jpg').symlink_to('nowhere')
+    results = list(inferencer(str(tmp_path / 'in')))
+    assert [r['frames'][0].get('fault') is None for r in results] == [True, False]
+    assert 'no file (a folder, a pipe or a dead link)' in results[1]['frames'][0]['fault']

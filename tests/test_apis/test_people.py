@@ -132,11 +132,22 @@ def test_boxes_that_make_no_sense(inferencer, video):
         ([[dict(x=1)]], 'bboxes of frame 0: an instance has no bbox'),
         ([dict(bboxes=[[1, 2, 9, 9]], track_ids=['a'])], "track_ids have to be numbers .*'a'"),
         ([[]], r'has 1 entries, but the input has a frame 1'),
+        ({'one': []}, "the key 'one' is no frame number"),
+        ({1.5: []}, 'the key 1.5 is no frame number'),
+        ([dict(bboxes=[[1, 2, 9, 9]], scores=[float('nan')])], 'have to be finite numbers'),
+        ([dict(bboxes=[[1, 2, 9, 9]], track_ids=[1.5])], 'are no whole numbers'),
+        ([[]] * 6 + [[[50, 10, 20, 80]]], 'bboxes of frame 6, box 0'),
     ):
         with pytest.raises(ValueError, match=message):
             list(inferencer(video, bboxes=boxes))
     with pytest.raises(TypeError, match='bboxes has to be a list'):
         next(inferencer(video, bboxes=5))
+
+
+def test_keys_of_json_are_frame_numbers(inferencer, video):
+    """Broken if boxes read from a JSON file find nobody."""
+    results = list(inferencer(video, bboxes={'2': BOXES[2]}))
+    assert [len(r['predictions'][0]) for r in results] == [0, 0, 2, 0, 0, 0, 0]
 
 
 def test_boxes_outside_the_frame_are_left_out_and_those_across_its_edge_kept(inferencer, video):
