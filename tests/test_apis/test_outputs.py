@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 
+import cv2
 import numpy as np
 import pytest
 from apis_helpers import (
