@@ -1,10 +1,13 @@
 """The drawn video."""
 
+import os
 import os.path as osp
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..files import PART, writing
 from ..video_writer import VideoWriter, video_path
 from .naming import is_file_name
 from .records import Result
@@ -18,7 +21,8 @@ class VideoFile(Sink):
     """The drawn frames as a video, with the times of the input.
 
     It has as many frames as the input: a damaged one shows the frame before it (black at the
-    beginning), so that numbers stay those of the predictions.
+    beginning), so that numbers stay those of the predictions. A resumed run draws anew, and takes
+    the place of the video that is there when it is complete.
 
     Args:
         path: The folder to write to, or the file.
@@ -29,6 +33,8 @@ class VideoFile(Sink):
         self.source = info.source
         name = path if is_file_name(path) else osp.join(path, self.source.name)
         self.files = [video_path(name)]
+        self._resumes = info.resume
+        self._path = self.files[0]  # that is written
         self._writer: Any = None
         self._keeps_times = False
         self._last: np.ndarray | None = None
@@ -38,8 +44,11 @@ class VideoFile(Sink):
         """Take frame rate and times from the source, which is open now."""
         source = self.source
         self._keeps_times = source.time_base is not None  # pictures have no times
+        if self._resumes and osp.exists(self.files[0]):
+            stem, suffix = osp.splitext(self.files[0])
+            self._path = stem + PART + suffix
         self._writer = VideoWriter(
-            self.files[0],
+            self._path,
             source.fps or DEFAULT_FPS,
             source.time_base if self._keeps_times else None,
             source.pixel_aspect_ratio,
@@ -62,8 +71,14 @@ class VideoFile(Sink):
     def finish(self) -> None:
         """Complete the file."""
         self._writer.close()
+        if self._path != self.files[0] and osp.exists(self._path):
+            with writing(self.files[0]):
+                os.replace(self._path, self.files[0])
+            self._path = self.files[0]
 
     def close(self) -> None:
         """Complete the file with what there is."""
         if self._writer is not None:
             self._writer.close()
+        if self._path != self.files[0]:
+            Path(self._path).unlink(missing_ok=True)

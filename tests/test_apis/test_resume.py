@@ -234,6 +234,18 @@ def test_another_detector_at_the_same_path_is_another_run(tmp_path):
     assert PersonDetector(str(config), str(weights)).identity() != before
 
 
+def test_a_finished_video_stays_until_it_is_drawn_anew(inferencer, video, tmp_path):
+    """Broken if looking at a finished run once more, and stopping, cuts its video."""
+    list(inferencer(video, out_dir=str(tmp_path)))
+    with inferencer(video, out_dir=str(tmp_path), resume=True) as run:
+        next(run)
+    (drawn,) = (tmp_path / 'visualizations').iterdir()
+    assert len(read_video(drawn)) == 7
+    assert len(list(inferencer(video, out_dir=str(tmp_path), resume=True))) == 7
+    assert len(read_video(drawn)) == 7 and len(list(drawn.parent.iterdir())) == 1
+    assert len(read_json(tmp_path / 'predictions' / 'walk.json')) == 7
+
+
 def test_what_comes_and_goes_cannot_be_resumed(inferencer, tmp_path):
     with pytest.raises(ValueError, match='resume needs an input that can be read again'):
         inferencer(iter(moving_frames(3)), pred_out_dir=str(tmp_path), resume=True)
