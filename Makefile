@@ -5,7 +5,7 @@ export PYTHON STACK VENV MMCV_OPS MMCV_CUDA_OPS
 # Tests run side by side, each with one thread: faster than one test on all cores.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 4 ] && n=4; echo $$n)
 
-.PHONY: help setup demo lint test matrix clean
+.PHONY: help setup demo lint test tests matrix clean
 
 help:
 	@echo 'make setup   everything into .venv from wheels (once; goes on where it was interrupted)'
@@ -28,6 +28,8 @@ lint: setup
 test: lint
 	@PATH="$$(cd $(VENV)/bin && pwd):$$PATH" OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 DIFFPOSE_MM_PINNED=1 \
 	    $(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+tests: test
 
 # Outside CI: hours. Goes on where it was interrupted; see .dev/matrix/matrix.py.
 matrix:

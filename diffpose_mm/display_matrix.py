@@ -5,6 +5,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from mmengine.logging import print_log
 
@@ -30,7 +31,9 @@ class DisplayMatrix:
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """The picture of a decoded frame, HxWx3 uint8 BGR."""
         try:
-            data: Any = frame.side_data.get('DISPLAYMATRIX')
+            # frame.side_data would keep the container on the frame, which refers to the frame: a
+            # circle that holds every picture until the garbage collector comes by.
+            data: Any = SideDataContainer(frame).get('DISPLAYMATRIX')
         except ValueError:
             # PyAV 18 knows no side data of FFmpeg's newer kinds, and then gives none at all.
             data = self._matrix
@@ -38,7 +41,8 @@ class DisplayMatrix:
         if matrix != self._matrix:
             self._matrix = matrix
             self._read(matrix)
-        # OpenCV's colours, with which everybody reads frames: BT.601 whatever the file says.
+        # BT.601 whatever the file says: the colours of OpenCV up to 4.11, with which the numbers in
+        # the docs were measured. OpenCV 4.13 follows the file (findings/opencv-video-colours.sh).
         image = self._convert(
             frame,
             format='bgr24',

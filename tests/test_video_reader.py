@@ -1,5 +1,6 @@
 """Videos as players show them: turned, at the right times, beyond damage."""
 
+import gc
 import io
 from fractions import Fraction
 
@@ -291,3 +292,17 @@ def test_an_unknown_codec_is_refused_as_no_video(tmp_path):
     path.write_bytes(path.read_bytes().replace(b'avc1', b'zzzz'))
     with pytest.raises(ValueError, match='a.mp4 .* unknown codec'):
         VideoReader(path)
+
+
+def test_no_frame_outlives_its_turn(tmp_path):
+    """Broken if decoded pictures pile up until the garbage collector comes by."""
+    path = write(tmp_path / 'a.mp4', 30)
+    gc.collect()
+    gc.disable()
+    try:
+        alive = []
+        for _ in VideoReader(path):
+            alive.append(sum(isinstance(o, av.VideoFrame) for o in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert max(alive) <= 8, alive

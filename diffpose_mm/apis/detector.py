@@ -90,7 +90,8 @@ class PersonDetector:
             raise ValueError(
                 f'the person detector det_model={self.model!r}, det_weights={self.weights!r} '
                 f'cannot be built: {str(error) or type(error).__name__}. Give another det_model '
-                "and det_weights, or bboxes=, or det_model='whole_image'"
+                "and det_weights, or bboxes=, or det_model='whole_image' (on the command line "
+                '--det-model, --det-checkpoint, --boxes FILE, --det-model whole_image)'
             ) from error
 
     def __call__(

@@ -171,6 +171,11 @@ def read_checkpoint(path: str) -> dict:
                 'unpickling it could run code; save the weights alone, or allow the type with '
                 'torch.serialization.add_safe_globals if you trust it'
             ) from error
+        if remote and isinstance(error, OSError):
+            raise CheckpointError(
+                f'{where} could not be downloaded ({reason.splitlines()[0]}): get it elsewhere and '
+                'give its path'
+            ) from error
         raise CheckpointError(
             f'{where} cannot be read: it is cut short, or was not written by torch.save; copy or '
             'download it again, or use an earlier epoch '

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,8 @@ TEST_CFG = dict(
     output_heatmaps=False,
     aggregate='mean',
 )
+# What mmpose's estimators and heads read beside.
+MMPOSE_TEST_CFG = ('flip_mode', 'shift_heatmap', 'output_keypoint_indices', 'multiscale_test')
 AGGREGATES = ('mean', 'consensus')
 
 Features = tuple[Tensor] | list[tuple[Tensor]]
@@ -110,6 +113,13 @@ class DiffPoseHead(BaseHead):
 
     def check_test_cfg(self, test_cfg: dict) -> dict:
         """Fill in defaults and check the ranges; returns the fields this head reads."""
+        for field in test_cfg:
+            if field not in TEST_CFG and field not in MMPOSE_TEST_CFG:
+                near = get_close_matches(field, (*TEST_CFG, *MMPOSE_TEST_CFG), 1)
+                raise ValueError(
+                    f'model.test_cfg.{field} is read by nobody'
+                    + (f': is {near[0]} meant?' if near else '')
+                )
         cfg = {field: test_cfg.get(field, default) for field, default in TEST_CFG.items()}
         steps, limit = cfg['sampling_steps'], self.schedule.num_steps
         if not isinstance(steps, int) or not 1 <= steps <= limit:

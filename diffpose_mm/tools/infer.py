@@ -214,8 +214,8 @@ def read_boxes(path: str) -> dict[int, Any] | list:
     try:
         with open(path, encoding='utf-8') as file:
             boxes = json.load(file)
-    except IsADirectoryError as error:
-        raise ValueError(f'boxes file {path} is a folder') from error
+    except OSError as error:
+        raise type(error)(f'boxes file {path} cannot be read: {error.strerror}') from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f'boxes file {path} is not JSON: {error}') from error
     if not isinstance(boxes, (dict, list)):
@@ -350,6 +350,8 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
         f'{history.frames} frames, {history.people} people{tracks}, {elapsed:.1f} s '
         f'({rate:.1f} frames/s); written: {", ".join(files)}'
     )
+    if args.checkpoint is None:
+        print('these poses are those of RANDOM weights: give --checkpoint')
     if results.num_faults:
         print(f'{results.num_faults} frames cannot be read and are gaps in the predictions')
     if source.reconnects:

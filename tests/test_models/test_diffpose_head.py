@@ -385,3 +385,11 @@ def test_a_head_needs_a_codec_and_a_draw():
         DiffPoseHead(**options)
     with pytest.raises(ValueError, match='noise_draws'):
         DiffPoseHead(**options, decoder=CODEC, noise_draws=0)
+
+
+def test_a_misspelt_setting_is_refused_with_the_one_that_is_meant():
+    """Broken if `num_hypothesis=3` is taken, and changes nothing."""
+    head = make_head()
+    with pytest.raises(ValueError, match='test_cfg.num_hypothesis is read by nobody: is num_hypot'):
+        head.check_test_cfg(dict(num_hypothesis=3))
+    head.check_test_cfg(dict(flip_test=True, flip_mode='heatmap', output_keypoint_indices=[0]))
