@@ -138,7 +138,11 @@ class VideoReader:
         url = self.source if self.is_stream else 'file:' + osp.abspath(self.source)
         timeout = (OPEN_TIMEOUT, READ_TIMEOUT) if self.is_stream else None
         try:
-            return av.open(url, options=options, timeout=timeout, metadata_errors='replace')
+            try:
+                # Titles in another encoding than UTF-8 are no reason to refuse a video.
+                return av.open(url, options=options, timeout=timeout, metadata_errors='replace')
+            except TypeError:  # PyAV 19 decodes them when they are asked for
+                return av.open(url, options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if self.is_stream:
                 raise OSError(f'{self.label} cannot be opened: {_reason(error)}') from error
@@ -379,7 +383,11 @@ def _rate_of(video: Any) -> Fraction | None:
 
 def _duration_of(video: Any) -> float | None:
     """Seconds of the video stream alone, where a Matroska file states them."""
-    match = re.fullmatch(r'(\d+):(\d+):(\d+(?:\.\d+)?)', video.metadata.get('DURATION', ''))
+    try:
+        tag = video.metadata.get('DURATION', '')
+    except UnicodeDecodeError:  # of PyAV 19, for any of the tags
+        tag = ''
+    match = re.fullmatch(r'(\d+):(\d+):(\d+(?:\.\d+)?)', tag)
     if match is None:
         return None
     hours, minutes, seconds = (float(part) for part in match.groups())
