@@ -9,6 +9,8 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from mmengine.logging import print_log
 
+_side_data: Any = SideDataContainer  # whose stub leaves the argument out
+
 
 class DisplayMatrix:
     """Turns and mirrors frames as their display matrix says (ISO/IEC 14496-12, 8.3.2.3).
@@ -33,7 +35,7 @@ class DisplayMatrix:
         try:
             # frame.side_data would keep the container on the frame, which refers to the frame: a
             # circle that holds every picture until the garbage collector comes by.
-            data: Any = SideDataContainer(frame).get('DISPLAYMATRIX')
+            data: Any = _side_data(frame).get('DISPLAYMATRIX')
         except ValueError:
             # PyAV 18 knows no side data of FFmpeg's newer kinds, and then gives none at all.
             data = self._matrix

@@ -107,6 +107,11 @@ def lock_file(file: IO[Any], path: str | os.PathLike) -> None:
         pass  # a file system without locks
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says is wrong, without the numbers and names around it."""
+    return str(getattr(error, 'strerror', None) or error or type(error).__name__)
+
+
 def is_data(name: str) -> bool:
     """Whether a file of a folder is one of the user's, and not one that a system left there.
 

@@ -21,6 +21,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from .display_matrix import DisplayMatrix
+from .files import reason_of
 
 # Of a stream: seconds to wait for a connection, and for the next packet.
 OPEN_TIMEOUT = 10.0
@@ -145,7 +146,7 @@ class VideoReader:
                 return av.open(url, options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if self.is_stream:
-                raise OSError(f'{self.label} cannot be opened: {_reason(error)}') from error
+                raise OSError(f'{self.label} cannot be opened: {reason_of(error)}') from error
             if isinstance(error, (PermissionError, FileNotFoundError)):
                 raise type(error)(f'video {self.label}: {error.strerror}') from error
             raise ValueError(self._not_a_video()) from error
@@ -215,7 +216,7 @@ class VideoReader:
                     raise OSError(
                         f'{self.label} was lost: no data for {READ_TIMEOUT:g} s'
                     ) from error
-                raise OSError(f'{self.label} was lost: {_reason(error)}') from error
+                raise OSError(f'{self.label} was lost: {reason_of(error)}') from error
 
     def _decode(self) -> Iterator[VideoFrame]:
         number, pending, last = 0, _Pending(), None
@@ -297,7 +298,7 @@ class VideoReader:
         return float(pts * self.time_base - Fraction(start, av.time_base))
 
     def _note(self, error: Exception) -> None:
-        self._errors.append(_reason(error))
+        self._errors.append(reason_of(error))
 
     def _tell_end(self, number: int) -> None:
         """Warn if frames are damaged, or if the file ends before its own index does."""
@@ -392,10 +393,6 @@ def _duration_of(video: Any) -> float | None:
         return None
     hours, minutes, seconds = (float(part) for part in match.groups())
     return 3600 * hours + 60 * minutes + seconds
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, 'strerror', None) or error or type(error).__name__)
 
 
 def _warn(text: str) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 from mmengine.logging import print_log
 
+from .files import reason_of
+
 CONTAINERS = ('.mp4', '.m4v', '.mov', '.mkv', '.avi')
 MIN_FREE_BYTES = 1 << 16  # below it a disk is full
 _QUEUE = 8  # frames that wait for the encoder
@@ -133,7 +135,7 @@ class VideoWriter:
                 with suppress(Exception):
                     self._container.close()
             raise OSError(
-                f'video {self.path} cannot be written: {_reason(error)} ({width}x{height} pixels '
+                f'video {self.path} cannot be written: {reason_of(error)} ({width}x{height} pixels '
                 f'as {codec}; to write no video, leave vis_out_dir out, or give --no-video)'
             ) from error
         self._thread = threading.Thread(target=self._work, daemon=True, name='video')
@@ -166,7 +168,7 @@ class VideoWriter:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise OSError(
-                f'cannot write video {self.path}: {_reason(self._error)}'
+                f'cannot write video {self.path}: {reason_of(self._error)}'
             ) from self._error
 
     def close(self) -> None:
@@ -190,7 +192,7 @@ class VideoWriter:
             self._error = self._error or error
         if self._error is not None:
             raise OSError(
-                f'video {self.path} is incomplete: {_reason(self._error)}'
+                f'video {self.path} is incomplete: {reason_of(self._error)}'
             ) from self._error
         print_log(
             f'the output video has been saved at {self.path}', logger='current', level=logging.INFO
@@ -208,7 +210,3 @@ def _fitted(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     fitted = np.zeros((height, width, 3), np.uint8)
     fitted[: small.shape[0], : small.shape[1]] = small[:height, :width]
     return fitted
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, 'strerror', None) or error or type(error).__name__)
