@@ -22,6 +22,7 @@ from mmengine.logging import print_log
 
 from .display_matrix import DisplayMatrix
 from .files import reason_of
+from .pending_packets import PendingPackets
 
 # Of a stream: seconds to wait for a connection, and for the next packet.
 OPEN_TIMEOUT = 10.0
@@ -33,7 +34,7 @@ _MAX_DEMUX_ERRORS = 100
 class VideoFrame:
     """A frame of a video, or the gap where one is damaged.
 
-    After a gap, frames up to the next keyframe may show traces of the damage, as in players.
+    Behind a gap, frames up to the next keyframe may show traces of the damage, as in players.
 
     Attributes:
         number: Its number in the video, counted with the gaps.
@@ -139,11 +140,14 @@ class VideoReader:
         url = self.source if self.is_stream else 'file:' + osp.abspath(self.source)
         timeout = (OPEN_TIMEOUT, READ_TIMEOUT) if self.is_stream else None
         try:
+            open_container: Any = av.open  # releases differ in its arguments
             try:
                 # Titles in another encoding than UTF-8 are no reason to refuse a video.
-                return av.open(url, options=options, timeout=timeout, metadata_errors='replace')
+                return open_container(
+                    url, options=options, timeout=timeout, metadata_errors='replace'
+                )
             except TypeError:  # PyAV 19 decodes them when they are asked for
-                return av.open(url, options=options, timeout=timeout)
+                return open_container(url, options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if self.is_stream:
                 raise OSError(f'{self.label} cannot be opened: {reason_of(error)}') from error
@@ -219,7 +223,7 @@ class VideoReader:
                 raise OSError(f'{self.label} was lost: {reason_of(error)}') from error
 
     def _decode(self) -> Iterator[VideoFrame]:
-        number, pending, last = 0, _Pending(), None
+        number, pending, last = 0, PendingPackets(), None
         given_up: set[int | None] = set()  # times of gaps; None never is
         # Where no index lists the frames, they count from the first keyframe on.
         started = self._is_indexed
@@ -340,39 +344,6 @@ class VideoReader:
         if self._expected and self.fps is not None:
             return float(self._expected / self.fps)
         return None
-
-
-class _Pending:
-    """Packets that have gone into the decoder and not come out as frames, by their times."""
-
-    def __init__(self) -> None:
-        self._suspect: dict[int, bool] = {}
-        self._timeless = 0  # suspects without a time
-
-    def add(self, pts: int | None, suspect: bool) -> None:
-        """Take note of a packet; ``suspect`` if its frame may be damaged."""
-        if pts is not None:
-            self._suspect[pts] = suspect
-
-    def suspect_all(self) -> None:
-        """One of them is damaged; which, a decoder with several threads does not tell."""
-        self._suspect = dict.fromkeys(self._suspect, True)
-        self._timeless += not self._suspect
-
-    def suspect_after(self, pts: float) -> None:
-        """Those later than ``pts`` may be damaged."""
-        self._suspect.update((p, True) for p in self._suspect if p > pts)
-
-    def before(self, pts: int | None) -> list[int | None]:
-        """Times of the frames that are lost, when a frame with time ``pts`` or the end comes.
-
-        Some packets never become frames (of VP8, say): only suspects are lost.
-        """
-        due = sorted(p for p in self._suspect if pts is None or p <= pts)
-        lost: list[int | None] = [None] * self._timeless
-        lost += [p for p in due if self._suspect.pop(p) and p != pts]
-        self._timeless = 0
-        return lost
 
 
 def _rate_of(video: Any) -> Fraction | None:

@@ -34,4 +34,4 @@ def expected_oks(hypotheses: np.ndarray, area: float, sigmas: np.ndarray) -> np.
 
 def consensus(hypotheses: np.ndarray, area: float, sigmas: np.ndarray) -> int:
     """Index of the whole hypothesis that agrees best with the others by expected OKS."""
-    return int(expected_oks(hypotheses, area, sigmas).argmax())
+    return int(np.argmax(expected_oks(hypotheses, area, sigmas)))

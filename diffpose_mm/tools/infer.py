@@ -7,24 +7,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import cv2
-import numpy as np
 from mmengine.config import DictAction
 
 from diffpose_mm.apis import FORMATS, DiffPoseInferencer, InferenceOptions, Run
 from diffpose_mm.apis.naming import check_outputs
+from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.configs import read_config
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
-from diffpose_mm.video_reader import VideoReader
-from diffpose_mm.visualization.video_figures import (
-    TrackHistory,
-    contact_sheet,
-    crop_to,
-    trajectories,
-)
+from diffpose_mm.visualization.video_figures import TrackHistory, trajectories
 
 DEFAULTS = InferenceOptions()
 
@@ -328,7 +321,7 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
     files = [osp.join(args.out, 'predictions')]
     if not args.no_video and history.frames:
         files.append(osp.join(args.out, 'visualizations'))
-        files += draw_sheet(results, args, history, times, names)
+        files += draw_sheet(results, args.out, args.moments, history, times, names)
     if source.is_clip and history.people:
         plot = osp.join(args.out, 'trajectories.png')
         meta = results.inferencer.model.dataset_meta['keypoint_id2name']
@@ -370,44 +363,6 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
         print(f'interrupted{more}', file=sys.stderr)
         raise SystemExit(130)
     return dict(frames=history.frames, people=history.people, tracks=len(history), files=files)
-
-
-def draw_sheet(
-    results: Run,
-    args: argparse.Namespace,
-    history: TrackHistory,
-    times: dict[int, float | None],
-    names: list[str],
-) -> list[str]:
-    """Write the contact sheet; returns its path, or nothing where no frame was drawn."""
-    sheet = osp.join(args.out, 'contact_sheet.png')
-    if results.source.is_clip:
-        moments = history.key_moments(args.moments)
-        frames = frames_of_video(results.files[-1], moments)
-        titles = []
-        for number in frames:
-            at = times.get(number)
-            when = '' if at is None else f', {at:.2f} s'
-            titles.append(f'frame {number}{when}  {moments[number]}')
-        extent = history.extent(frames)
-        drawn = [crop_to(frame, extent) for frame in frames.values()]
-    else:
-        chosen = names[:: -(-len(names) // args.moments)] if names else []
-        titles = [osp.basename(name) for name in chosen]
-        drawn = [cv2.imread(name) for name in chosen]
-    if not drawn:
-        return []
-    contact_sheet(sheet, drawn, titles)
-    return [sheet]
-
-
-def frames_of_video(path: str, numbers: Container[int]) -> dict[int, np.ndarray]:
-    """Some frames of a video, BGR, by number; those that it has not are left out."""
-    return {
-        frame.number: frame.image
-        for frame in VideoReader(path)
-        if frame.number in numbers and frame.image is not None
-    }
 
 
 if __name__ == '__main__':
