@@ -1,5 +1,6 @@
 """Images: read from a file with a reason for failure, or taken from an array."""
 
+import io
 import os
 import re
 from typing import Any
@@ -8,6 +9,7 @@ import cv2
 import mmcv
 import numpy as np
 from mmengine import fileio
+from PIL import Image
 
 Fault = tuple[str, str, str]
 """Why a frame was not used: one of ``FAULT_KINDS``, the path, and the reason in words."""
@@ -127,7 +129,10 @@ def decode_image(
     reason = damage_of(data)
     if reason is None:
         try:
-            image = mmcv.imfrombytes(data, flag='color', backend=imdecode_backend)
+            if data[:4] == b'RIFF' and data[8:12] == b'WEBP':
+                image = _upright_webp(data)
+            else:
+                image = mmcv.imfrombytes(data, flag='color', backend=imdecode_backend)
         except (cv2.error, OSError, ValueError):
             # cv2 raises at sizes beyond its limit, Pillow at whatever it cannot read.
             image = None
@@ -135,6 +140,21 @@ def decode_image(
             return image
         reason = 'is not an image that can be decoded'
     return 'broken', path, reason
+
+
+def _upright_webp(data: bytes) -> np.ndarray | None:
+    """A WebP picture turned as its EXIF says, which OpenCV does in some releases alone."""
+    image = mmcv.imfrombytes(data, flag='color_ignore_orientation', backend='cv2')
+    orientation = Image.open(io.BytesIO(data)).getexif().get(0x0112, 1)
+    if image is None or orientation not in range(2, 9):
+        return image
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def read_image(path: str) -> np.ndarray:
