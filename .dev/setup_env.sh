@@ -9,6 +9,7 @@
 # Environment: PYTHON      the interpreter (default: the first of python3.13 to python3.10 that runs)
 #              STACK       which versions: current (default), pins or onedl, see requirements/stacks
 #              VENV        where to (default .venv)
+#              SETUP_DISK_MB  room on the disk that is asked for first (default 9000)
 #              MMCV_OPS=1  compile mmcv's operators (.dev/mmcv_ops.sh); MMCV_CUDA_OPS=1 those of CUDA
 set -euo pipefail
 
@@ -223,7 +224,7 @@ say "setting up $venv with Python $version and $constraints (log: ${log#"$root"/
 if ! done_with venv "$venv $version" || [ "$(python_version "$py")" != "$version" ] ||
     ! "$py" -m pip --version > /dev/null 2>&1; then
     [ "$python" != "$py" ] || die "$venv is broken: remove it (rm -r $venv) and run the same command again"
-    need_disk 9000
+    need_disk "${SETUP_DISK_MB:-9000}"
     [ "$ops" = none ] || need_compiler
     if [ -e "$venv" ]; then
         say "$venv is of another Python or folder, or not whole: making it anew"

@@ -55,7 +55,8 @@ def set_up(clone, **environment):
     inherited = {name: os.environ[name] for name in ('PATH', 'HOME') if name in os.environ}
     return subprocess.run(
         ['bash', clone / '.dev/setup_env.sh'],
-        env={**inherited, **environment},
+        # Of these trials none comes to the point where it needs the room.
+        env={**inherited, 'SETUP_DISK_MB': '1', **environment},
         capture_output=True,
         text=True,
     )
@@ -156,3 +157,10 @@ def test_no_network_is_named(clone):
     assert 'run the same command again' in result.stderr
     again = set_up(clone, **NO_NETWORK)
     assert 'making it anew' not in again.stdout
+
+
+def test_a_disk_without_room_is_named(clone):
+    """Broken if a set-up runs for minutes before it fails for want of room."""
+    result = set_up(clone, SETUP_DISK_MB='999999999')
+    assert result.returncode == 1
+    assert '999999999 MB are needed' in result.stderr and 'free some space' in result.stderr
