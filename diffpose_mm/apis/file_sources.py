@@ -1,5 +1,6 @@
 """Frames of files and of memory: videos, pictures, folders, iterators."""
 
+import hashlib
 import mimetypes
 import os
 import os.path as osp
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..files import data_files
+from ..identity import value_identity
 from ..images import read_image, to_bgr
 from ..video_reader import VideoReader
 from .frame_source import (
@@ -56,17 +58,14 @@ class Video(FrameSource):
     def __iter__(self) -> Iterator[SourceFrame]:
         """The frames, gaps for damaged ones."""
         reader, self._reader = self._reader or VideoReader(self.path), None
-        for number, image, time, fault in map(_as_tuple, reader):
-            yield SourceFrame(frame_name(number), image, number, time, fault)
+        for frame in reader:
+            name = frame_name(frame.number)
+            yield SourceFrame(name, frame.image, frame.number, frame.time, frame.fault)
 
     def close(self) -> None:
         """Close the file."""
         if self._reader is not None:
             self._reader.close()
-
-
-def _as_tuple(frame: Any) -> tuple[int, np.ndarray | None, float | None, str | None]:
-    return frame.number, frame.image, frame.time, frame.fault
 
 
 class Pictures(FrameSource):
@@ -123,6 +122,15 @@ class Pictures(FrameSource):
             return cls([path], as_clip, osp.basename(_label(path)))
         return None
 
+    def content(self) -> dict[str, Any]:
+        """The files, and arrays and addresses as well, in their order."""
+        others = [
+            name if isinstance(image, str) else _array_digest(image)
+            for image, name in zip(self.images, self.names)
+            if not isinstance(image, str) or SCHEME.match(image)
+        ]
+        return dict(super().content(), **(dict(others=value_identity(others)) if others else {}))
+
     def __iter__(self) -> Iterator[SourceFrame]:
         """The pictures; of several, one that cannot be read is a gap."""
         for index, image in enumerate(self.images):
@@ -142,6 +150,12 @@ class Pictures(FrameSource):
                     raise OSError(reason) from None
                 else:
                     raise
+
+
+def _array_digest(image: Any) -> str:
+    array = np.asarray(image)
+    head = f'{array.shape} {array.dtype} '.encode()
+    return hashlib.blake2b(head + array.tobytes(), digest_size=8).hexdigest()
 
 
 class FrameIterator(FrameSource):

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..identity import files_identity
+
 SCHEME = re.compile(r'[a-z][a-z0-9+.-]*://', re.IGNORECASE)
 
 
@@ -83,6 +85,10 @@ class FrameSource:
     def __iter__(self) -> Iterator[SourceFrame | tuple[str, np.ndarray]]:
         """The frames."""
         raise NotImplementedError
+
+    def content(self) -> dict[str, Any]:
+        """What tells this input from others of its name. Here: the content of its files."""
+        return files_identity(self.paths) if self.paths else {}
 
     def close(self) -> None:
         """Close what :meth:`open` has opened."""

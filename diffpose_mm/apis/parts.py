@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..clip import check_frame_offsets
-from ..identity import files_identity, value_identity
 from ..models.clip_neck import ClipNeck
 from .boxes import GivenBoxes
 from .detector import DetectedPeople
@@ -123,17 +122,3 @@ def make_sinks(
     outputs += [sink.lines_path for sink in sinks if isinstance(sink, PredictionLog)]
     check_outputs(outputs, source.paths)
     return sinks
-
-
-def input_identity(source: FrameSource) -> dict[str, Any]:
-    """What tells an input from others of its name: the content of its files, or its arrays."""
-    if source.paths:
-        return files_identity(source.paths)
-    arrays = getattr(source, 'images', None)
-    if arrays is not None:
-        return dict(files=0, digest=value_identity([_digest(array) for array in arrays]))
-    return {}
-
-
-def _digest(array: Any) -> Any:
-    return [list(array.shape), str(array.dtype), value_identity(array.tobytes().hex())]

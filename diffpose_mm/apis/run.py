@@ -12,7 +12,6 @@ from .live_sources import NetworkStream
 from .options import InferenceOptions
 from .parts import (
     check_resume,
-    input_identity,
     make_sinks,
     people_finder,
     run_test_cfg,
@@ -210,7 +209,7 @@ class Run:
         options = self.options
         return dict(
             **self.inferencer.identity,
-            input=dict(name=self.source.name, **input_identity(self.source)),
+            input=dict(name=self.source.name, **self.source.content()),
             people=self.finder.identity(),
             tracking=dict(
                 by='oks' if options.use_oks_tracking else 'iou', thr=options.tracking_thr

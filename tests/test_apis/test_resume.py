@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from apis_helpers import (
@@ -20,7 +22,7 @@ from apis_helpers import (
 )
 from mmengine.config import Config
 
-from diffpose_mm.apis import DiffPoseInferencer
+from diffpose_mm.apis import DiffPoseInferencer, find_source
 from diffpose_mm.apis.detector import PersonDetector
 
 
@@ -232,6 +234,23 @@ def test_another_detector_at_the_same_path_is_another_run(tmp_path):
     weights.write_bytes(b'one')
     config.write_text('model = dict(type="B")')
     assert PersonDetector(str(config), str(weights)).identity() != before
+
+
+def test_pictures_of_every_kind_are_known_by_content(tmp_path):
+    """Broken if a list of addresses ends in a traceback, or an array passes for another."""
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), moving_frames(1)[0])
+    lists = [
+        [str(path), moving_frames(2)[1]],
+        [str(path), moving_frames(2)[0]],
+        [str(path), 'http://h/b.jpg'],
+        ['http://h/a.jpg', 'http://h/b.jpg'],
+        [moving_frames(1)[0].astype(np.uint16)],
+        [moving_frames(1)[0]],
+    ]
+    contents = [json.dumps(find_source(images, True).content()) for images in lists]
+    assert len(set(contents)) == len(lists)
+    assert json.dumps(find_source(lists[0], True).content()) == contents[0]
 
 
 def test_a_finished_video_stays_until_it_is_drawn_anew(inferencer, video, tmp_path):
