@@ -107,7 +107,7 @@ def test_table_has_a_line_for_every_cell_and_hides_no_failure(matrix):
         line for line in text.splitlines() if line.startswith(('| current', '| pins', '| onedl'))
     ]
     assert len(lines) == len(matrix.CELLS) == len(set(lines))
-    assert {line.count('|') for line in lines} == {12}
+    assert {line.count('|') for line in lines} == {13}
     (line,) = (line for line in lines if line.startswith('| current | 3.12 '))
     assert 'FAILED: 3 failed, 9 passed' in line and '99 s' in line and 'abc1234' in line
     assert 'numpy 1.26 has no wheel' in next(line for line in lines if 'pins | 3.13' in line)
