@@ -15,6 +15,7 @@ CLIP_META_KEYS = (
     'track_id',
     'frame_id',
     'sigmas',
+    'keypoints_occluded',
 )
 """What a data sample says of its clip, beside mmpose's own meta keys."""
 
