@@ -21,6 +21,7 @@ from .transforms import (
     ClipRandomFlip,
     LoadClip,
     PackClipInputs,
+    WeightByScore,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     'PoseTrack17ClipDataset',
     'PoseTrack18ClipDataset',
     'PoseTrack21ClipDataset',
+    'WeightByScore',
 ]

@@ -11,7 +11,7 @@ from .clip_damage import (
 from .clip_occlusion import ClipMovingOccluder
 from .frame_cache import FrameCache
 from .load_clip import LoadClip
-from .pack_clip import CLIP_META_KEYS, PackClipInputs
+from .pack_clip import CLIP_META_KEYS, PackClipInputs, WeightByScore
 
 __all__ = [
     'CLIP_META_KEYS',
@@ -27,4 +27,5 @@ __all__ = [
     'FrameCache',
     'LoadClip',
     'PackClipInputs',
+    'WeightByScore',
 ]
