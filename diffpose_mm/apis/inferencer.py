@@ -16,14 +16,15 @@ from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
 from .run import Run
-from .windows import loads_clips
 
 
 class DiffPoseInferencer(Pose2DInferencer):
     """mmpose's ``MMPoseInferencer`` with windows over frames, tracks and uncertainty.
 
     It is called in the same way and gives and writes the same; :meth:`__call__` says what it adds.
-    A frame without people gives no people. The detector is built when it is first needed.
+    A frame without people gives no people. The detector is built when it is first needed. A
+    top-down model of mmpose, which looks at single frames, is taken as well: its window is one
+    frame.
 
     Args:
         pose2d (str | Config): Config (path or object), or the name of one of this package's, as
@@ -43,7 +44,7 @@ class DiffPoseInferencer(Pose2DInferencer):
         FileNotFoundError: There is no such config.
         CheckpointError: The checkpoint is missing, unreadable, or does not fit the config; the
             first differences are listed.
-        ValueError: The config is not one of a top-down model of clips.
+        ValueError: The config is not one of a top-down model.
     """
 
     def __init__(
@@ -62,6 +63,11 @@ class DiffPoseInferencer(Pose2DInferencer):
         if pose2d is None or pose3d is not None or pose3d_weights is not None:
             raise ValueError('DiffPoseInferencer needs pose2d, and does no 3D')
         config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
+        if config.get('data_mode') != 'topdown':
+            raise ValueError(
+                f'{_name_of(pose2d)} is not a top-down model (data_mode="topdown"): use '
+                'MMPoseInferencer'
+            )
         if pose2d_weights is not None:
             pose2d_weights = os.fspath(pose2d_weights)
             read_checkpoint(pose2d_weights)
@@ -74,11 +80,6 @@ class DiffPoseInferencer(Pose2DInferencer):
             det_model='whole_image',
             show_progress=show_progress,
         )
-        if self.cfg.get('data_mode') != 'topdown' or not loads_clips(self.pipeline):
-            raise ValueError(
-                f'{_name_of(pose2d)} is not a top-down model of clips (its test pipeline has no '
-                'LoadClip): use MMPoseInferencer'
-            )
         self.detector = (
             None
             if isinstance(det_model, str) and det_model in WHOLE_IMAGE

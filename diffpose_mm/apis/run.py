@@ -17,7 +17,7 @@ from .parts import (
     run_test_cfg,
     window_offsets,
 )
-from .poser import ClipPoser, Poser
+from .poser import ClipPoser, FramePoser, Poser
 from .prediction_log import PredictionLog
 from .prefetch import prefetch
 from .progress import frame_progress
@@ -26,6 +26,7 @@ from .sink import set_aside
 from .sources import find_source
 from .streaming import StreamingPoser, StreamState
 from .tracker import Tracker
+from .windows import loads_clips
 
 if TYPE_CHECKING:
     from .inferencer import DiffPoseInferencer
@@ -168,6 +169,13 @@ class Run:
 
     def _poser(self) -> Poser:
         model, steps = self.inferencer.model, self.inferencer.pipeline
+        if not loads_clips(steps):
+            if self.options.streaming:
+                raise ValueError(
+                    'streaming: this model looks at single frames (its test pipeline has no '
+                    'LoadClip), and there is nothing to keep from frame to frame'
+                )
+            return FramePoser(model, steps, self.test_cfg)
         if self.state is None:
             return ClipPoser(model, steps, self.test_cfg)
         return StreamingPoser(model, steps, self.offsets, state=self.state, test_cfg=self.test_cfg)

@@ -11,17 +11,30 @@ from .samplers import ClipBlockSampler
 from .transforms import (
     CLIP_META_KEYS,
     ClipCoarseDropout,
+    ClipCompression,
+    ClipDefocus,
+    ClipDroppedFrames,
+    ClipExposure,
+    ClipMotionBlur,
+    ClipMovingOccluder,
     ClipPhotometricDistortion,
     ClipRandomFlip,
     LoadClip,
     PackClipInputs,
+    WeightByScore,
 )
 
 __all__ = [
     'CLIP_META_KEYS',
     'ClipBlockSampler',
     'ClipCoarseDropout',
+    'ClipCompression',
     'ClipDataset',
+    'ClipDefocus',
+    'ClipDroppedFrames',
+    'ClipExposure',
+    'ClipMotionBlur',
+    'ClipMovingOccluder',
     'ClipPhotometricDistortion',
     'ClipRandomFlip',
     'JHMDBClipDataset',
@@ -30,4 +43,5 @@ __all__ = [
     'PoseTrack17ClipDataset',
     'PoseTrack18ClipDataset',
     'PoseTrack21ClipDataset',
+    'WeightByScore',
 ]

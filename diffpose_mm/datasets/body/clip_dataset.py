@@ -52,7 +52,9 @@ class ClipDataset(BaseCocoStyleDataset):
       the annotations list as many frames as the video has, and not this one;
     - ``frame_offsets`` (tuple[int]): the frames asked for, relative to the keyframe;
     - ``frame_number``, ``nframes``, ``frame_id``, ``vid_id``, ``track_id`` as far as the file has
-      them.
+      them;
+    - ``keypoint_scores`` ((1, K) float32) where an annotation has ``scores``, one a keypoint: how
+      sure whoever labelled it was (:class:`WeightByScore`).
 
     Images may have ``nframes``, the length of the video, or ``frame_range``, its first and last
     frame number; without them the frames on disk count, see :func:`read_annotations`. Persons of
@@ -288,6 +290,9 @@ class ClipDataset(BaseCocoStyleDataset):
             # Only metrics use it, and it would travel from worker to worker with every sample.
             data_info.pop('raw_ann_info', None)
         data_info['track_id'] = -1 if ann.get('track_id') is None else ann['track_id']
+        scores = ann.get('scores')
+        if isinstance(scores, list) and len(scores) == self._metainfo['num_keypoints']:
+            data_info['keypoint_scores'] = np.array([scores], np.float32)
         data_info.update(frame_info(img))
         return data_info
 
