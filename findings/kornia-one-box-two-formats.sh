@@ -2,18 +2,18 @@
 # kornia 0.9.0: one box, given to AugmentationSequential as bbox_xyxy and as bbox_xywh.
 #
 # One would guess: the two keys are two spellings of a box, and what comes back is one box in two spellings.
-# What happens: the numbers of xyxy are taken for centres of pixels, those of xywh for edges or sides in pixels, so a
-# flip puts the two a pixel apart, and halving the picture gives a box of 20 pixels 9.94 in the one and 10.44 in the
-# other. The centre of the xyxy box stays on the person, as do keypoints; that of the xywh box does not.
-# Guessed before the run, told of a flip that is one off: that it is the xyxy box. Missed: it is the other, and
-# that sizes part as well.
+# What happens: of xyxy both corners are moved as points; of xywh the far corner is one pixel less. So a flip puts the
+# two a pixel apart, and in half a picture a box of 20 pixels is 9.94 wide in the one and 10.44 in the other, though
+# kornia's Boxes calls the extent of both exclusive. The middle of the xyxy box stays on the person, as do keypoints;
+# that of the xywh box, which is what COCO has, does not. Guessed before the run, told of a flip that is one off:
+# that it is the xyxy box. Missed: it is the other, and that sizes part as well.
 # Versions: kornia 0.9.0, torch 2.13.0, Python 3.11. Who meets it: who feeds COCO boxes (xywh) and detections (xyxy)
 # through one pipeline, or crops people by boxes and compares the joints.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check kornia==0.9.0 torch==2.13.0 numpy==2.2.6
+"$work/venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check kornia==0.9.0 torch==2.13.0 numpy==2.2.6
 cd "$work"
 "$work/venv/bin/python" -W ignore - << 'PY'
 import kornia

@@ -12,7 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check movement==0.15.0 ndx-pose==0.4.0 pynwb==4.2.0
+"$work/venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check movement==0.15.0 ndx-pose==0.4.0 pynwb==4.2.0
 cd "$work"
 "$work/venv/bin/python" -W ignore - << 'PY' 2>&1
 import importlib.metadata as metadata

@@ -38,7 +38,8 @@ doubtful = result.confidence[:, 0, 2]
 print(f'pose-format {metadata.version("pose-format")}, 25 to 50 frames a second: {FRAMES} frames become {len(result.data)}')
 print('x of a joint at 25 pixels a second:', np.asarray(result.data[:, 0, 0, 0]).round(2).tolist())
 print(f'against 25 * time: {late.min():.2f} to {late.max():.2f} pixels')
-print(f'the joint that is not seen from 0.16 to 0.24 s: {lost} of 5 frames missing, confidences', result.confidence[8:13, 0, 1].round(2).tolist())
+print(f'the joint that is not seen from 0.16 to 0.24 s: {lost} of 5 frames missing, confidences',
+      result.confidence[8:13, 0, 1].round(2).tolist())
 print(f'confidences of the third joint, given 0.02 to 1: {doubtful.min():.2f} to {doubtful.max():.2f}')
 assert len(result.data) == 2 * FRAMES and late.min() < -0.4, 'CHANGED: time'
 assert lost == 0 and result.confidence[8:13, 0, 1].min() > 0.8, 'CHANGED: gap'

@@ -14,7 +14,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check rtmlib==0.0.16 onnxruntime==1.32.0 onnx==1.23.2 \
+"$work/venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check rtmlib==0.0.16 onnxruntime==1.32.0 onnx==1.23.2 \
     opencv-python==5.0.0.93 opencv-contrib-python==5.0.0.93 numpy==2.2.6
 cd "$work"
 "$work/venv/bin/python" -W ignore - << 'PY'
@@ -31,7 +31,8 @@ WIDTH, HEIGHT = 192, 256
 graph = helper.make_graph(
     [
         helper.make_node('Slice', ['image', 'one', 'two', 'one'], ['green']),
-        helper.make_node('Resize', ['green', '', '', 'sizes'], ['heatmaps'], mode='linear', coordinate_transformation_mode='align_corners'),
+        helper.make_node('Resize', ['green', '', '', 'sizes'], ['heatmaps'], mode='linear',
+                         coordinate_transformation_mode='align_corners'),
     ],
     'points at what is green',
     [helper.make_tensor_value_info('image', TensorProto.FLOAT, [1, 3, HEIGHT, WIDTH])],
@@ -61,7 +62,8 @@ for model in (ViTPose, CroppedByUdp):
         picture = np.repeat(spot[..., None], 3, axis=2).astype(np.float32)
         joint = network(picture, [box])[0][0, 0]
         errors[model.__name__, x] = joint - (x, y)
-        print(f'rtmlib {metadata.version("rtmlib")}, {model.__name__}: spot at ({x}, {y}), joint off by ({joint[0] - x:+.2f}, {joint[1] - y:+.2f})')
+        print(f'rtmlib {metadata.version("rtmlib")}, {model.__name__}: spot at ({x}, {y}), '
+              f'joint off by ({joint[0] - x:+.2f}, {joint[1] - y:+.2f})')
 for x, y in ((100, 150), (300, 400), (500, 650)):
     assert np.allclose(errors['ViTPose', x], (x / 191, y / 255), atol=0.2), 'CHANGED: the shift'
     assert np.abs(errors['CroppedByUdp', x]).max() < 0.2, 'CHANGED: the other crop'

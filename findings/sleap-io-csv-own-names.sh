@@ -12,7 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check sleap-io==0.9.5 pandas==3.1.1 numpy==2.4.6
+"$work/venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check sleap-io==0.9.5 pandas==3.1.1 numpy==2.4.6
 cd "$work"
 "$work/venv/bin/python" - << 'PY'
 import numpy as np

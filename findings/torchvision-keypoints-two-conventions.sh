@@ -14,7 +14,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check torchvision==0.29.1 torch==2.14.1 numpy==2.2.6
+"$work/venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check torchvision==0.29.1 torch==2.14.1 numpy==2.2.6
 cd "$work"
 "$work/venv/bin/python" -W ignore - << 'PY'
 import torch

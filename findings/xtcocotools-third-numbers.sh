@@ -12,7 +12,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -q --disable-pip-version-check xtcocotools==1.14.3 pycocotools==2.0.11 numpy==1.26.4 setuptools==79.0.1
+"$work/venv/bin/python" -m pip install -q --disable-pip-version-check xtcocotools==1.14.3 \
+    pycocotools==2.0.11 numpy==1.26.4 setuptools==79.0.1
 cd "$work"
 "$work/venv/bin/python" -W ignore - << 'PY'
 import contextlib
@@ -58,7 +59,9 @@ zeros, one_joint, half = np.zeros((4, 17)), np.zeros((4, 17)), np.zeros((4, 17))
 one_joint[:, 0] = 0.001
 half[:2] = 1
 seen = {}
-for name, third in (('all 1', np.ones((4, 17))), ('all 0', zeros), ('0.001 in one joint, else 0', one_joint), ('two people of four with 1', half)):
+for name, third in (
+    ('all 1', np.ones((4, 17))), ('all 0', zeros), ('0.001 in one joint, else 0', one_joint), ('two people of four with 1', half),
+):
     seen[name] = (
         evaluate(pycocotools.coco, pycocotools.cocoeval, third), evaluate(xtcocotools.coco, xtcocotools.cocoeval, third),
     )
