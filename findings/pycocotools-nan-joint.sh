@@ -4,8 +4,8 @@
 # One would guess: NaN is refused, or the joint counts as missed, or the person does; the AP can only fall.
 # What happens: pycocotools counts each such person as a perfect match. The similarity is NaN, "less than the threshold" is
 # false for NaN, and so people 100 pixels beside the truth have an AP of 1.0 if one of 17 joints of each is NaN, and 0.0
-# without. faster-coco-eval counts the same people as missed, wherever they are. Nobody warns. Guessed before the
-# run: the person is missed, by both. Missed: it is the other way round, so a model that fails scores better.
+# without. faster-coco-eval counts the same people as missed, wherever they are. Nobody warns. Expected before the
+# run: an error, or a lower AP. Missed: it is the other way round, so a model that fails scores better.
 # Versions: as above, numpy 2.2.6, Python 3.11. Who meets it: whoever marks joints that are not found by NaN (tables of
 # DeepLabCut, SLEAP and movement do, and Python's json writes and reads it) or decodes empty heatmaps to NaN.
 set -euo pipefail

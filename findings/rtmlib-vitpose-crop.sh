@@ -6,8 +6,8 @@
 # What happens: the crop lays the box on the whole width of the input (192), the way back on width - 1 (191), as in
 # UDP, by which ViTPose is trained and which crops that way too. Each joint is moved right and down by 1/191 and
 # 1/255 of its distance from the crop's corner: by 2.6 pixels at the far side of a person 640 pixels high. With
-# the other crop the same network is right. Guessed before the run, told of a shift: that it is constant.
-# Missed: it grows with the person in the image, so smoothing, speeds and bone lengths inherit it.
+# the other crop the same network is right. Met while decoders were compared, so not guessed here. Missed by the
+# guess that one would make: it is no constant, but grows with the person, so speeds and bone lengths inherit it.
 # Versions: rtmlib 0.0.16, onnxruntime 1.32.0, onnx 1.23.2, opencv 5.0.0.93, numpy 2.2.6, Python 3.11. Who meets it:
 # whoever takes rtmlib's ViTPose as a reference, or mixes its joints with those of another runtime.
 set -euo pipefail

@@ -5,9 +5,9 @@
 # What happens: flips, crops and padding take a keypoint for the centre of a pixel (x becomes width - 1 - x); turns,
 # scales and changes of size take it for a distance from the picture's edge. So a turn by 180 degrees puts it a
 # pixel aside of the mark in both directions, where two flips do not, a turn by 90 degrees one pixel in one, and
-# doubling the size half a pixel. Guessed before the run, told that a turn is off: that it is a constant offset, and
-# that a resize is off by half a pixel. Missed: no offset of the joints in the annotations mends it, as flips
-# and turns disagree.
+# doubling the size half a pixel. Guessed before the run, told that a turn is one pixel off: that a resize is half a
+# pixel off, which it is. Missed: no constant offset of the joints in the annotations mends it,
+# because flips and turns disagree.
 # Versions: torchvision 0.29.1, torch 2.14.1, Python 3.11. Who meets it: who augments small crops or heatmaps of pose by
 # v2, where a pixel of the input is a quarter of one in the heatmap, and the error goes with the angle.
 set -euo pipefail

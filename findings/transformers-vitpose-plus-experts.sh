@@ -5,8 +5,8 @@
 # What happens: both give heatmaps without a word. An expert is chosen by comparison with each number in turn, and
 # where none is equal its part of every layer (a quarter of the channels in ViTPose-S++) is left at zero. The two, and
 # any other number out of range, give the same heatmaps, and they are none of the six experts'.
-# Guessed before the run, told that there is no error: -1 is the last, as Python and torch count. Missed: it is
-# no expert at all. To leave it out is refused; that is the only check.
+# Missed by the guess: -1 is no expert at all, though Python and torch count from the end. To leave the index out is
+# refused; that is the only check.
 # Versions: transformers 5.24.0, torch 2.13.0, Python 3.11. Who meets it: who counts the data sets of ViTPose++ from 1,
 # or marks "no data set" by -1.
 set -euo pipefail
