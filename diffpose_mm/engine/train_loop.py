@@ -19,7 +19,7 @@ from mmpose.registry import LOOPS
 from torch.utils.data import DataLoader
 
 from ..datasets.samplers import ClipBlockSampler
-from .kept_features import KeptFeaturesCheck, check_frozen
+from .frozen_backbone import KeptFeaturesCheck, check_frozen
 
 DATA, MODEL = range(2)
 # Message-hub keys that record the progress of a training; they are saved with checkpoints.

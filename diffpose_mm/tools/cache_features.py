@@ -12,7 +12,7 @@ from mmengine.dist import init_dist, is_distributed, is_main_process
 from mmengine.registry import init_default_scope
 
 from diffpose_mm.configs import read_config
-from diffpose_mm.engine.kept_features import build_frozen, write_features
+from diffpose_mm.engine.frozen_backbone import build_frozen, write_features
 from diffpose_mm.engine.launch import (
     merge_cfg_options,
     one_line_errors,

@@ -14,7 +14,7 @@ from diffpose_mm.engine.checkpoint import (
     read_checkpoint,
 )
 from diffpose_mm.engine.checkpoint_hook import newest_checkpoint
-from diffpose_mm.engine.kept_features import leave_out_frozen, use_kept_features
+from diffpose_mm.engine.frozen_backbone import leave_out_frozen, use_kept_features
 from diffpose_mm.engine.launch import (
     add_common_arguments,
     announced_end,
