@@ -1,9 +1,10 @@
-"""Features kept on disk: shards of float16 maps, each with its records, written whole or not at all.
+"""Features kept on disk: shards of float16 maps with a record each, whole or not there at all.
 
-A cache is a folder. ``features.json`` says what its features are of (the identity), how many samples
-there are and how large a feature is; ``view-00/00000.f16`` holds the features of some neighbouring
-samples in one of their views, one after the other, and ``view-00/00000.jsonl`` what else belongs to
-each. The second is written when the first is complete, so a shard that has it is whole.
+A cache is a folder. ``features.json`` says what its features are of (the identity), how many
+samples there are and how large a feature is; ``view-00/00000.f16`` holds the features of some
+neighbouring samples in one of their views, one after the other, and ``view-00/00000.jsonl`` what
+else belongs to each. The second is written when the first is complete, so a shard that has it is
+whole.
 """
 
 import base64

@@ -80,7 +80,9 @@ def test_features_and_records_come_back(tmp_path):
             count = len(cache.shard_range(shard))
             assert isinstance(found, np.memmap) and found.dtype == np.float16
             assert np.array_equal(found, features(view, shard, count)[place])
-            assert same(dict(sorted(record.items())), dict(sorted(records(view, [sample])[0].items())))
+            assert same(
+                dict(sorted(record.items())), dict(sorted(records(view, [sample])[0].items()))
+            )
     cache.check_complete(contents=True)
     # What all records of a shard share is written once.
     assert (tmp_path / 'view-00/00000.jsonl').read_text().count('in all') == 1
@@ -108,7 +110,9 @@ def test_features_of_something_else_are_refused(tmp_path):
     """Broken if stale features are used or overwritten, or it is not said what differs."""
     fill(tmp_path, views=1)
     other = {**IDENTITY, 'pipeline': {'0 LoadClip': dict(size=(3, 5))}}
-    with pytest.raises(FeatureCacheError, match=r'LoadClip.size: \[3, 4\] then, \[3, 5\] now.*--out'):
+    with pytest.raises(
+        FeatureCacheError, match=r'LoadClip.size: \[3, 4\] then, \[3, 5\] now.*--out'
+    ):
         FeatureCache.create(tmp_path, other, 7, SHAPE)
     with pytest.raises(FeatureCacheError, match="backbone: 'abc' then, 'abd' now"):
         FeatureCache(tmp_path).check(dict(backbone='abd'), 'do this')

@@ -278,4 +278,6 @@ class KeptFeatures(Dataset):
         # Packing wants frames; these take the least room.
         blank = np.zeros((1, 1, 3), np.uint8)
         packed = tail({**record, 'img': [blank] * len(features)})
-        return dict(features=torch.from_numpy(np.array(features)), data_samples=packed['data_samples'])
+        return dict(
+            features=torch.from_numpy(np.array(features)), data_samples=packed['data_samples']
+        )

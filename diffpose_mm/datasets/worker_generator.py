@@ -9,7 +9,6 @@ import torch
 from mmengine.dist import get_rank
 from torch.utils.data import get_worker_info
 
-
 _place: tuple[int, ...] | None = None
 
 

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone: written once for all views, and known again when training starts."""
+"""Features of a frozen backbone: written once, and known again when training starts."""
 
 import hashlib
 import os

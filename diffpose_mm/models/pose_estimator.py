@@ -25,9 +25,9 @@ class TopdownClipEstimator(TopdownPoseEstimator):
     (1, N, K, 2) like keypoints and ``keypoint_std`` (1, K, 2) as lengths.
 
     Args:
-        freeze_backbone (bool): The backbone is not trained: no gradients, and norms and drop path as
-            in testing. Only then may features kept on disk take the place of frames. Defaults to
-            False.
+        freeze_backbone (bool): The backbone is not trained: no gradients, and norms and drop path
+            as in testing. Only then may features kept on disk take the place of frames. Defaults
+            to False.
         *args, **kwargs: Those of :class:`TopdownPoseEstimator`.
 
     Raises:

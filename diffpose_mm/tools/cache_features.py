@@ -67,9 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='write nothing; read all of DIR and compare it with its checksums',
     )
     parser.add_argument('--batch-size', type=int, help="clips at once (default: the config's)")
-    parser.add_argument(
-        '--num-workers', type=int, help="loading processes (default: the config's)"
-    )
+    parser.add_argument('--num-workers', type=int, help="loading processes (default: the config's)")
     parser.add_argument('--device', help='cpu, cuda, ... (default: a GPU if there is one)')
     parser.add_argument('--data-root', help="use this folder in place of the config's data_root")
     parser.add_argument(

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 from diffpose_mm.configs import read_config
+from diffpose_mm.datasets.worker_generator import fixed_draws
 from diffpose_mm.engine.checkpoint import CheckpointError
 from diffpose_mm.engine.frozen_backbone import (
     KeptFeaturesCheck,
@@ -19,9 +21,14 @@ from diffpose_mm.engine.frozen_backbone import (
     use_kept_features,
     write_features,
 )
-from diffpose_mm.feature_cache import FeatureCacheError
-from diffpose_mm.datasets.worker_generator import fixed_draws
 from diffpose_mm.engine.launch import set_data_root
+from diffpose_mm.feature_cache import FeatureCacheError
+
+
+@pytest.fixture(autouse=True)
+def _mmpose_scope():
+    init_default_scope('mmpose')
+
 
 TINY = dict(
     _delete_=True, type='ClipVisionTransformer', img_size=(128, 96), patch_size=16,
@@ -75,9 +82,9 @@ def test_the_loss_is_that_of_frames(tiny_posetrack, tmp_path, saved, name):
     model.train()
     # As rounded on the disk. What the size of a batch rounds is below that but for few values.
     model.backbone.register_forward_hook(
-        lambda module, args, out: tuple(o.half().float() for o in out)
-        if isinstance(out, tuple)
-        else out.half().float()
+        lambda module, args, out: (
+            tuple(o.half().float() for o in out) if isinstance(out, tuple) else out.half().float()
+        )
     )
     whole = DATASETS.build(cfg.train_dataloader.dataset)
     losses = []
