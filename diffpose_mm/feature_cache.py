@@ -69,6 +69,8 @@ def decode(value: Any) -> Any:
         return value
     if '__array__' in value:
         dtype, shape, data = value['__array__']
+        if not data:
+            return np.empty(shape, dtype)
         return np.frombuffer(base64.b64decode(data), dtype).reshape(shape).copy()
     if '__scalar__' in value:
         dtype, data = value['__scalar__']

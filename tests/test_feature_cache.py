@@ -1,4 +1,4 @@
-"""Kept features: what is written comes back, and what is damaged or of something else is refused."""
+"""Kept features: what is written comes back; what is damaged or of something else is refused."""
 
 import json
 

@@ -45,6 +45,8 @@ class KeepView(BaseTransform):
         """Give ``frames`` (T, 3, h, w), uint8, and the ``record`` of the sample."""
         frames = results['img']
         record = {k: v for k, v in results.items() if k not in ('img', 'dataset')}
+        if 'clip_decodes' in record:
+            record['clip_decodes'] = 0  # nothing is decoded for those who read it
         frames = list(frames) if isinstance(frames, (list, tuple)) else [frames]
         return dict(
             frames=image_to_tensor(frames), record={**record, 'kept_tail': self.tail}, img=frames
@@ -273,8 +275,6 @@ class KeptFeatures(Dataset):
         idx = int(idx) % len(self)
         features, record = self.cache.read(idx, (self.epoch + idx) % self.views)
         tail = self.tails[record.pop('kept_tail')]
-        if 'clip_decodes' in record:
-            record['clip_decodes'] = 0
         # Packing wants frames; these take the least room.
         blank = np.zeros((1, 1, 3), np.uint8)
         packed = tail({**record, 'img': [blank] * len(features)})

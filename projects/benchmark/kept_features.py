@@ -130,8 +130,9 @@ def measure(
                 synchronize(torch.device(device))
                 result[name]['wall'].append((time.perf_counter() - wall) / steps)
                 result[name]['cpu'].append((time.process_time() - cpu) / steps)
-            print(f'round {number + 1} of {rounds}', flush=True)
-    return {**result, 'cache': dict(bytes=cache.sample_bytes, seconds=written)}
+            result['cache'] = dict(bytes=cache.sample_bytes, seconds=written)
+            print(f'\nafter round {number + 1} of {rounds}\n{table(result, batch)}', flush=True)
+    return result
 
 
 def table(result: dict, batch: int) -> str:
