@@ -7,6 +7,7 @@ from .body import (
     PoseTrack18ClipDataset,
     PoseTrack21ClipDataset,
 )
+from .kept_features import KeepView, KeptFeatures
 from .samplers import ClipBlockSampler
 from .transforms import (
     CLIP_META_KEYS,
@@ -38,6 +39,8 @@ __all__ = [
     'ClipPhotometricDistortion',
     'ClipRandomFlip',
     'JHMDBClipDataset',
+    'KeepView',
+    'KeptFeatures',
     'LoadClip',
     'PackClipInputs',
     'PoseTrack17ClipDataset',

@@ -12,7 +12,11 @@ from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteError
 from .loops import ClipTestLoop, ClipValLoop
-from .optim_wrapper import BFloat16OptimWrapper, ClipLayerDecayOptimWrapperConstructor
+from .optim_wrapper import (
+    BFloat16OptimWrapper,
+    ClipLayerDecayOptimWrapperConstructor,
+    TrainableOptimWrapperConstructor,
+)
 from .train_loop import ResumableTrainLoop
 from .visualization_hook import ClipVisualizationHook
 
@@ -29,6 +33,7 @@ __all__ = [
     'MetricError',
     'NonFiniteError',
     'ResumableTrainLoop',
+    'TrainableOptimWrapperConstructor',
     'check_checkpoint',
     'forbid_loading_code',
     'newest_checkpoint',

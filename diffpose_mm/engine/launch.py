@@ -250,15 +250,18 @@ def check_clip_length(model: torch.nn.Module, dataset: Dataset) -> None:
 
 
 @contextmanager
-def one_line_errors(traceback: bool) -> Iterator[None]:
-    """Turn what the user can mend (:data:`USER_ERRORS`) into one message and exit status 1.
+def one_line_errors(
+    traceback: bool, kinds: tuple[type[Exception], ...] = USER_ERRORS
+) -> Iterator[None]:
+    """Turn what the user can mend into one message and exit status 1.
 
     Args:
         traceback: Let the exception through as it is.
+        kinds: Errors that the user can mend. Defaults to :data:`USER_ERRORS`.
     """
     try:
         yield
-    except USER_ERRORS as error:
+    except kinds as error:
         if traceback:
             raise
         message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)

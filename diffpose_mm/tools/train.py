@@ -14,6 +14,7 @@ from diffpose_mm.engine.checkpoint import (
     read_checkpoint,
 )
 from diffpose_mm.engine.checkpoint_hook import newest_checkpoint
+from diffpose_mm.engine.frozen_backbone import leave_out_frozen, use_kept_features
 from diffpose_mm.engine.launch import (
     add_common_arguments,
     announced_end,
@@ -22,6 +23,7 @@ from diffpose_mm.engine.launch import (
     one_line_errors,
     start_processes,
 )
+from diffpose_mm.feature_cache import FeatureCacheError
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -46,6 +48,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate to the batch size of this run',
+    )
+    parser.add_argument(
+        '--features',
+        metavar='DIR',
+        help='freeze the backbone and train on the features that cache_features kept in DIR',
     )
     add_common_arguments(parser)
     return parser.parse_args(argv)
@@ -86,6 +93,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         if cfg.get('auto_scale_lr', {}).get('base_batch_size') is None:
             raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
         cfg.auto_scale_lr.enable = True
+    if args.features is not None:
+        use_kept_features(cfg, args.features)
+    leave_out_frozen(cfg)
     return cfg
 
 
@@ -131,7 +141,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_clip_length(runner.model, runner.train_loop.dataloader.dataset)
         if cfg.get('val_cfg') is not None:
             check_clip_length(runner.model, runner.val_loop.dataloader.dataset)
-    with announced_end(args.traceback, runner.work_dir):
+    with (
+        announced_end(args.traceback, runner.work_dir),
+        one_line_errors(args.traceback, (FeatureCacheError,)),
+    ):
         runner.train()
 
 
