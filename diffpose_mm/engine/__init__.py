@@ -11,6 +11,7 @@ from .checkpoint import (
 from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteError
+from .keypoint_init import PretrainedKeypoints
 from .loops import ClipTestLoop, ClipValLoop
 from .optim_wrapper import BFloat16OptimWrapper, ClipLayerDecayOptimWrapperConstructor
 from .train_loop import ResumableTrainLoop
@@ -28,6 +29,7 @@ __all__ = [
     'FiniteLossHook',
     'MetricError',
     'NonFiniteError',
+    'PretrainedKeypoints',
     'ResumableTrainLoop',
     'check_checkpoint',
     'forbid_loading_code',
