@@ -11,6 +11,7 @@ from .checkpoint import (
 from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteError
+from .keypoint_init import PretrainedKeypoints
 from .loops import ClipTestLoop, ClipValLoop
 from .optim_wrapper import (
     BFloat16OptimWrapper,
@@ -32,6 +33,7 @@ __all__ = [
     'FiniteLossHook',
     'MetricError',
     'NonFiniteError',
+    'PretrainedKeypoints',
     'ResumableTrainLoop',
     'TrainableOptimWrapperConstructor',
     'check_checkpoint',
