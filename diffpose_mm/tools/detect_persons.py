@@ -88,8 +88,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--det-cat-ids',
         type=int,
         nargs='+',
-        default=[0],
-        help='its labels that mean a person (default: 0)',
+        help='its labels that mean a person (default: those called person)',
     )
     detector.add_argument(
         '--bbox-thr', type=float, default=0.05, help='minimum score (default: 0.05)'

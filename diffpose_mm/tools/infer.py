@@ -97,8 +97,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--det-cat-ids',
         type=int,
         nargs='+',
-        default=0,
-        help='its labels that mean people (default: 0)',
+        help='its labels that mean people (default: those called person)',
     )
     people.add_argument(
         '--bbox-thr',

@@ -94,6 +94,12 @@ def test_shares_make_the_same_file(whole, detector, tiny_posetrack, tmp_path, mo
     assert [p.name for p in tmp_path.iterdir()] == ['boxes.json']
 
 
+@pytest.fixture
+def unnamed(monkeypatch):
+    """The detector of no name is known without being had; what it finds the tests say."""
+    monkeypatch.setattr(PersonDetector, 'identity', lambda self: dict(library='stub'))
+
+
 def brightness_as_boxes(self, frames, *thresholds):
     return [
         [Person(np.float32([1, 2, 3 + frame.mean(), 9]), frame.std() / 100)] for frame in frames
@@ -114,6 +120,7 @@ def detect_until_killed(root, out):
     detect(root, out)
 
 
+@pytest.mark.usefixtures('unnamed')
 def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     """SIGKILL in the last of three batches, a line torn; the run or one of two shares goes on."""
     out = tmp_path / 'killed' / 'boxes.json'
@@ -153,6 +160,7 @@ def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     assert (tmp_path / 'boxes.json').read_bytes() == out.read_bytes()
 
 
+@pytest.mark.usefixtures('unnamed')
 def test_a_share_without_batches_leaves_no_file(tiny_posetrack, tmp_path, monkeypatch):
     """With more processes than batches one may start when the others have joined their parts."""
     monkeypatch.setattr(PersonDetector, '__call__', brightness_as_boxes)
@@ -166,7 +174,9 @@ def test_a_share_without_batches_leaves_no_file(tiny_posetrack, tmp_path, monkey
     assert [p.name for p in tmp_path.iterdir()] == ['boxes.json']
 
 
-def test_parts_of_another_run_are_an_error_before_the_work(tiny_posetrack, tmp_path, monkeypatch):
+def test_parts_of_another_run_are_an_error_before_the_work(
+    unnamed, tiny_posetrack, tmp_path, monkeypatch
+):
     """Broken if it were told when all batches are done, or if both runs were mixed."""
     monkeypatch.setattr(PersonDetector, '__call__', brightness_as_boxes)
     out = tmp_path / 'boxes.json'
@@ -178,7 +188,9 @@ def test_parts_of_another_run_are_an_error_before_the_work(tiny_posetrack, tmp_p
     assert not seen and [p.name for p in tmp_path.iterdir()] == ['boxes.json.1-of-2.jsonl']
 
 
-def test_unreadable_frames_are_all_named_and_nothing_is_lost(tiny_posetrack, tmp_path, monkeypatch):
+def test_unreadable_frames_are_all_named_and_nothing_is_lost(
+    unnamed, tiny_posetrack, tmp_path, monkeypatch
+):
     """A frame without boxes would silently not be tested: it takes a word of the user."""
     root = tmp_path / 'data'
     shutil.copytree(tiny_posetrack, root)
@@ -206,7 +218,9 @@ def test_unreadable_frames_are_all_named_and_nothing_is_lost(tiny_posetrack, tmp
     )
 
 
-def test_a_repaired_or_exchanged_frame_is_detected_anew(tiny_posetrack, tmp_path, monkeypatch):
+def test_a_repaired_or_exchanged_frame_is_detected_anew(
+    unnamed, tiny_posetrack, tmp_path, monkeypatch
+):
     """Broken if the boxes of a frame that has another content now are kept."""
     root = tmp_path / 'data'
     shutil.copytree(tiny_posetrack, root)
@@ -250,6 +264,7 @@ def test_bad_arguments(options, message, tiny_posetrack, tmp_path):
         detect(tiny_posetrack, tmp_path / 'boxes.json', *options)
 
 
+@pytest.mark.usefixtures('unnamed')
 def test_unlabelled_frames_are_left_out(tiny_posetrack, tmp_path, monkeypatch):
     """They count only for a data set that takes boxes on them."""
     root = tmp_path / 'data'
