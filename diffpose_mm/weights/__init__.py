@@ -1,0 +1,23 @@
+"""Weights from wherever people have them, read as mmpose 1.x names them, and written."""
+
+from .architecture import Architecture
+from .errors import WeightsError
+from .folding import EXPERTS
+from .hub import HubName, fetch
+from .safetensors_format import read_safetensors, write_safetensors
+from .weights_reading import Weights, read_weights, require_vitpose
+from .zoo import FILES as ZOO_FILES
+
+__all__ = [
+    'EXPERTS',
+    'ZOO_FILES',
+    'Architecture',
+    'HubName',
+    'Weights',
+    'WeightsError',
+    'fetch',
+    'read_safetensors',
+    'read_weights',
+    'require_vitpose',
+    'write_safetensors',
+]
