@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .errors import WeightsError
+from .errors import UnavailableWeightsError, WeightsError
 
 SCHEME = 'hf:'
 MAIN_FILE = 'model.safetensors'
@@ -92,8 +92,9 @@ def fetch(source: str | HubName, only: Sequence[str] = ()) -> Path:
         Folder that holds all that was chosen. With a ``file`` in the name, the folder of that file.
 
     Raises:
-        WeightsError: There is no such model, or file in it, it may not be read, the hub cannot be
-            reached and the cache does not hold all of it, or huggingface_hub is not installed.
+        UnavailableWeightsError: There is no such model, or file in it, it may not be read, the hub
+            cannot be reached and the cache does not hold all of it, or huggingface_hub is not
+            installed.
     """
     name = source if isinstance(source, HubName) else parse(source)
     if name is None:
@@ -101,7 +102,7 @@ def fetch(source: str | HubName, only: Sequence[str] = ()) -> Path:
     try:
         import huggingface_hub
     except ImportError as error:
-        raise WeightsError(
+        raise UnavailableWeightsError(
             f'{name} is a model of the Hugging Face hub, for which huggingface_hub is missing: '
             'pip install huggingface_hub'
         ) from error
@@ -115,11 +116,13 @@ def fetch(source: str | HubName, only: Sequence[str] = ()) -> Path:
     there = [sibling.rfilename for sibling in info.siblings or ()]
     chosen = choose(there, name.file, only)
     if name.file and name.file not in there:
-        raise WeightsError(f'{name}: {name.repository} has no file {name.file}; {_shown(there)}')
+        raise UnavailableWeightsError(
+            f'{name}: {name.repository} has no file {name.file}; {_shown(there)}'
+        )
     if not only and not weights_among(chosen):
-        raise WeightsError(f'{name} holds no weights; {_shown(there)}')
+        raise UnavailableWeightsError(f'{name} holds no weights; {_shown(there)}')
     if not chosen:
-        raise WeightsError(f'{name} has none of {", ".join(only)}; {_shown(there)}')
+        raise UnavailableWeightsError(f'{name} has none of {", ".join(only)}; {_shown(there)}')
     try:
         folder = huggingface_hub.snapshot_download(
             name.repository, revision=info.sha, allow_patterns=[_literally(file) for file in chosen]
@@ -186,7 +189,7 @@ def _from_cache(name: HubName, only: Sequence[str], cause: Exception) -> Path:
     except Exception as error:  # also an incomplete folder, since huggingface_hub 2
         incomplete: Any = getattr(error, 'snapshot_path', None)
         if incomplete is None:
-            raise WeightsError(
+            raise UnavailableWeightsError(
                 f'{name}: {_why_out_of_reach(cause)}, and its cache does not hold this model. Get '
                 'it where there is a network (hf download '
                 f'{name.repository}) and copy the cache, or give the path of a file in its place'
@@ -259,7 +262,7 @@ def _first_line(error: Exception) -> str:
 def _refuse_incomplete(name: HubName, folder: Any, missing: list, cause: Any) -> NoReturn:
     some = ', '.join(missing[:3]) + (', ...' if len(missing) > 3 else '')
     why = _why_out_of_reach(cause) if cause else 'the download ended early'
-    raise WeightsError(
+    raise UnavailableWeightsError(
         f'{name}: {why}, and its cache ({folder}) lacks {some}. Run it once with a network, or: '
         f'hf download {name.repository}'
     ) from cause
@@ -290,9 +293,9 @@ def _refuse(name: HubName, error: Exception) -> NoReturn:
         ('HFValidationError', f'is no name that the hub allows ({_first_line(error)})'),
     ):
         if isinstance(error, getattr(errors, kind, ())):
-            raise WeightsError(f'{name} {text}') from error
+            raise UnavailableWeightsError(f'{name} {text}') from error
     if _status(error) in (401, 403):
-        raise WeightsError(
+        raise UnavailableWeightsError(
             f'{name} may not be read with your token; log in anew (hf auth login) or unset HF_TOKEN'
         ) from error
-    raise WeightsError(f'{name} could not be had: {_first_line(error)}') from error
+    raise UnavailableWeightsError(f'{name} could not be had: {_first_line(error)}') from error

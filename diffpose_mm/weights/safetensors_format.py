@@ -1,7 +1,7 @@
 """The safetensors format, read into memory and written, with torch alone.
 
 A file is 8 bytes with the length of a JSON header, the header (name -> dtype, shape, place), and
-the tensors' bytes (https://github.com/huggingface/safetensors#format). The usual reader maps the file
+the tensors' bytes (https://github.com/huggingface/safetensors#format). The usual reader maps a file
 into memory, so that a file which is cut while it is in use ends the process (SIGBUS); here it is
 read as any other, and compared with its header first.
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from .errors import WeightsError
+from .errors import UnavailableWeightsError, WeightsError
 from .hub import INDEX, WEIGHT_ENDINGS, fetch, parse, weights_among
 from .zoo import digits_in, zoo_file
 
@@ -52,7 +52,8 @@ def find(source: str) -> Found:
         source: A file or folder; ``hf:OWNER/NAME[/FILE][@REVISION]``; ``https://`` or ``http://``.
 
     Raises:
-        WeightsError: They cannot be had, or a folder holds several.
+        UnavailableWeightsError: They are elsewhere and cannot be had.
+        WeightsError: They are not there, or a folder holds several.
     """
     name = parse(source)
     if name is not None:
@@ -124,7 +125,7 @@ def _refuse_before_download(source: str) -> None:
 
     try:
         folder = fetch(source, only=(CONFIG,))
-    except WeightsError:
+    except UnavailableWeightsError:
         return  # the download itself says what is wrong
     check_config(_config_beside(folder / CONFIG), source)
 
@@ -164,11 +165,13 @@ def _second_place(address: str, reason: str, target: Path, cause: Exception) -> 
             if file and file.kin
             else ''
         )
-        raise WeightsError(f'{address} could not be downloaded ({reason}): {place}{kin}') from cause
+        raise UnavailableWeightsError(
+            f'{address} could not be downloaded ({reason}): {place}{kin}'
+        ) from cause
     try:
         found = find(file.hub)
     except WeightsError as error:
-        raise WeightsError(
+        raise UnavailableWeightsError(
             f'{address} could not be downloaded ({reason}), nor its second '
             f'place: {error}. Or {place}'
         ) from error

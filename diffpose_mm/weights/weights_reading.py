@@ -1,6 +1,8 @@
 """The door of this room: weights of any usual form, read as mmpose 1.x names them."""
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +53,7 @@ class Weights:
         form: 'safetensors' or 'torch'.
         family: What other model it seems to be ('HRNet', 'a language model', ...); None for ViTPose
             and for what is not known.
+        licence: What the model's card beside the file, or its metadata, says; None if nothing does.
     """
 
     state_dict: dict[str, torch.Tensor]
@@ -66,9 +69,12 @@ class Weights:
     path: Path = field(default_factory=Path)
     form: str = 'torch'
     family: str | None = None
+    licence: str | None = None
 
 
-def read_weights(source: str, expert: str | None = None, average: bool = True) -> Weights:
+def read_weights(
+    source: str | os.PathLike, expert: str | None = None, average: bool = True
+) -> Weights:
     """Read weights from wherever they are, in whatever usual form.
 
     Args:
@@ -82,11 +88,12 @@ def read_weights(source: str, expert: str | None = None, average: bool = True) -
             of the last step.
 
     Raises:
-        WeightsError: They cannot be had or read, are cut or refused, are those of a language model,
+        UnavailableWeightsError: They are elsewhere and cannot be had.
+        WeightsError: They cannot be read, are cut or refused, are those of a language model,
             or are a ViTPose that is incomplete or has no such expert. Other architectures are no
             error here, see :func:`require_vitpose`.
     """
-    source, named = split_expert(source)
+    source, named = split_expert(os.fspath(source))
     expert = expert or named
     check_expert(expert, source)
     found = find(source)
@@ -154,6 +161,7 @@ def assemble(
         path=found.path,
         form=content.form,
         family=None if architecture else family,
+        licence=_licence(found.path.parent, meta),
     )
 
 
@@ -190,6 +198,19 @@ def unwrap_content(content: Content, found: Found, average: bool) -> Unwrapped:
         except ValueError:
             unwrapped.meta[key] = text
     return unwrapped
+
+
+def _licence(folder: Path, meta: Mapping[str, Any]) -> str | None:
+    """The licence in the metadata, or in the head of a model card (``README.md``) of the hub."""
+    if isinstance(meta.get('licence'), str):
+        return meta['licence']
+    try:
+        text = (folder / 'README.md').read_text(encoding='utf-8')[:20_000]
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = re.match(r'---\n(.*?)\n---', text, re.DOTALL)
+    said = re.search(r'^license: *[\'"]?([\w.-]+)', found[1], re.MULTILINE) if found else None
+    return said[1] if said else None
 
 
 def _said(
