@@ -157,6 +157,8 @@ def test_runs_beside_each_other_do_not_touch_each_other(inferencer, tmp_path):
     'bad, message',
     [
         (dict(batch_size=0), 'batch_size=0'),
+        (dict(max_people=0), 'max_people=0 has to be a whole number of at least 1'),
+        (dict(max_people=2.5), 'max_people=2.5'),
         (dict(batch_size=1.5), 'batch_size=1.5'),
         (dict(mode='live'), "mode='live'"),
         (dict(frame_offsets=(-1, 0, 1)), 'do not fit the model'),

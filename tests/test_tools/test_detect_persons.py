@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 from tools_helpers import CONFIG, arguments
+from torchvision.models import get_model
 
 from diffpose_mm.apis.detector import PersonDetector
 from diffpose_mm.apis.people import Person
@@ -80,6 +81,32 @@ def test_writes_coco_results_that_the_test_takes(whole, trained, tiny_posetrack,
                            f'test_dataloader.dataset.filter_cfg.bbox_score_thr={best}'])
     )  # fmt: skip
     assert metrics['box_source'] == 'detected' and metrics['posetrack/AP'] >= 0
+
+
+def test_people_of_a_detector_of_torchvision(tiny_posetrack, tmp_path):
+    """Its labels are its own, and of each frame the best person is kept."""
+    name, weights = 'ssdlite320_mobilenet_v3_large', tmp_path / 'ssdlite.pth'
+    torch.manual_seed(0)
+    model = get_model(name, weights=None, weights_backbone=None)
+    for head in model.head.classification_head.module_list:
+        head[1].bias.data[1::91] += 2  # more people than other things
+    torch.save(model.state_dict(), weights)
+    options = ['--det-model', f'torchvision:{name}', '--det-checkpoint', weights]
+    everyone = detect(tiny_posetrack, tmp_path / 'all.json', *options, '--bbox-thr', 0.01)
+    assert len(everyone) > 12 and all(0 <= x <= 160 and w > 0 for x, _, w, _ in boxes(everyone))
+    best = detect(
+        tiny_posetrack, tmp_path / 'one.json', *options, '--bbox-thr', 0.01, '--max-people', 1
+    )
+    first = {}
+    for person in everyone:
+        first.setdefault(person['image_id'], person)
+    assert best == list(first.values()) and len(best) == 6
+    with pytest.raises(SystemExit, match='no label 91; it has 0 __background__, 1 person'):
+        detect(tiny_posetrack, tmp_path / 'no.json', *options, '--det-cat-ids', 91)
+
+
+def boxes(detections):
+    return [detection['bbox'] for detection in detections]
 
 
 def test_shares_make_the_same_file(whole, detector, tiny_posetrack, tmp_path, monkeypatch):
@@ -253,6 +280,9 @@ def test_a_repaired_or_exchanged_frame_is_detected_anew(
         (['--launcher', 'slurm'], 'SLURM_PROCID.*is not set'),
         (['--launcher', 'mpi', '--shard', '1/2'], 'leave one out'),
         (['--batch-size', '0'], '--batch-size 0'),
+        (['--max-people', '0'], '--max-people 0 has to be at least 1'),
+        (['--det-model', 'torchvision:yolo'], "torchvision has no detector 'yolo'"),
+        (['--det-model', 'hf:nobody'], 'hf:nobody is no name of the hub'),
         (['--det-model', 'a.py'], 'a.py needs its weights: --det-checkpoint'),
         (['--det-checkpoint', 'none.pth'], 'none.pth does not exist'),
         (['--split', 'train', '--data-root', 'nowhere'], 'nowhere/annotations.* does not exist'),
