@@ -10,7 +10,7 @@ from mmpose.apis import Pose2DInferencer
 from torch import nn
 
 from ..configs import read_config
-from ..engine.checkpoint import check_checkpoint, read_checkpoint
+from ..engine.checkpoint import compare, prepare, read_checkpoint
 from ..identity import config_identity, file_identity
 from .detector import PersonDetector
 from .options import InferenceOptions
@@ -28,7 +28,8 @@ class DiffPoseInferencer(Pose2DInferencer):
     Args:
         pose2d (str | Config): Config (path or object), or the name of one of this package's, as
             'diffpose_posetrack18'; 'diffpose' is short for it.
-        pose2d_weights (str, optional): Its checkpoint. Defaults to None: random weights.
+        pose2d_weights (str, optional): Its checkpoint: a file of torch or safetensors, a folder,
+            'hf:OWNER/NAME' or an address. Defaults to None: random weights.
         pose3d, pose3d_weights: Accepted for ``MMPoseInferencer``'s order; must be None.
         device (str, optional): Defaults to a GPU if there is one.
         scope (str): Defaults to 'mmpose'.
@@ -64,11 +65,12 @@ class DiffPoseInferencer(Pose2DInferencer):
         config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
         if pose2d_weights is not None:
             pose2d_weights = os.fspath(pose2d_weights)
-            read_checkpoint(pose2d_weights)
         self._weights = pose2d_weights
         super().__init__(
             model=config,
-            weights=pose2d_weights,
+            weights=None
+            if pose2d_weights is None
+            else prepare(pose2d_weights, read_checkpoint(pose2d_weights)),
             device=device,
             scope=scope,
             det_model='whole_image',
@@ -95,9 +97,9 @@ class DiffPoseInferencer(Pose2DInferencer):
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: ConfigDict | None
     ) -> None:
-        if self._weights is not None:
+        if self._weights is not None and checkpoint is not None:
             # Before mmengine, which would list every key.
-            check_checkpoint(model, self._weights)
+            compare(model, checkpoint, self._weights)
         super()._load_weights_to_model(model, checkpoint, cfg)
 
     def __call__(  # type: ignore[override]

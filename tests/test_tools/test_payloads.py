@@ -21,8 +21,8 @@ from tools_helpers import CONFIG, arguments
 from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm.datasets import PoseTrack18ClipDataset
 from diffpose_mm.engine import read_checkpoint
-from diffpose_mm.engine.checkpoint import safe_globals
 from diffpose_mm.evaluation.sweep import Sweep
+from diffpose_mm.loading import safe_globals
 from diffpose_mm.tools import detect_persons, hypotheses, infer, test, train
 
 RTMDET = f'{get_installed_path("mmdet")}/.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py'

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.runner import CheckpointLoader
 
-from diffpose_mm import engine
+from diffpose_mm import loading
 
 
 class Payload:
@@ -56,7 +56,7 @@ def test_second_try_of_the_fork_is_taken_back(armed, monkeypatch):
 
     monkeypatch.setattr(mmengine.runner.checkpoint, '_safe_torch_load', second_try, raising=False)
     monkeypatch.setattr(mmengine.runner.checkpoint, 'load_from_local', load)
-    engine.forbid_loading_code()
+    loading.forbid_loading_code()
     with pytest.raises(pickle.UnpicklingError):
         load(path, 'cpu')
     with pytest.raises(pickle.UnpicklingError):
@@ -66,5 +66,5 @@ def test_second_try_of_the_fork_is_taken_back(armed, monkeypatch):
 
 def test_mmengine_without_it_is_left_alone(monkeypatch):
     monkeypatch.delattr(mmengine.runner.checkpoint, '_safe_torch_load', raising=False)
-    engine.forbid_loading_code()
+    loading.forbid_loading_code()
     assert not hasattr(mmengine.runner.checkpoint, '_safe_torch_load')
