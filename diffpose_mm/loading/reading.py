@@ -106,10 +106,10 @@ def _read_first(sources: list[str]) -> dict:
         return checkpoint
     tried = ''.join(f'\n  {number}. {text}' for number, text in enumerate(failures, 1))
     raise UnavailableError(
-        f'none of {len(sources)} sources of these weights could be had; copy the file from a machine '
-        f'that can reach one, and give its path where the source stands (model.backbone.init_cfg.'
-        'checkpoint=FILE), or start from random weights with --cfg-options '
-        f'model.backbone.init_cfg=None:{tried}'
+        f'none of {len(sources)} sources of these weights could be had; copy the file from where '
+        'one can be reached and give its path (for a config of ours: --cfg-options '
+        'model.backbone.init_cfg.checkpoint=FILE), or start from random weights '
+        f'(model.backbone.init_cfg=None):{tried}'
     )
 
 

@@ -41,7 +41,8 @@ def safe_globals() -> dict[str, Callable]:
     These are log histories, numpy arrays, numpy scalars and their dtypes. numpy 2 renamed a module,
     and a checkpoint written beside one numpy can be read beside the other.
     """
-    reconstruct, scalar = np.ndarray([]).__reduce__()[0], np.float64(0).__reduce__()[0]
+    reconstruct: Any = np.ndarray([]).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
     allowed: dict[str, Callable] = {
         'mmengine.logging.history_buffer.HistoryBuffer': HistoryBuffer,
         'builtins.getattr': _buffer_statistic,

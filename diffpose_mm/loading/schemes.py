@@ -1,10 +1,10 @@
 """What mmengine's own loader understands once the package is imported: names that failed before.
 
-``CheckpointLoader`` is asked by everything that loads through mmengine: ``init_cfg``, ``load_from``,
+All that loads through mmengine asks ``CheckpointLoader``: ``init_cfg``, ``load_from``,
 ``MMPoseInferencer``, mmdet's inferencers. Folders, safetensors, ``hf:OWNER/NAME`` and several
-sources in one ('hf:OWNER/NAME or https://...') are read by :func:`.read_checkpoint`. A file of torch
-or an address of one goes where it went, and its names are left as they are: they may be those of
-somebody else's model.
+sources in one ('hf:OWNER/NAME or https://...') are read by :func:`.read_checkpoint`. A file of
+torch or an address of one goes where it went, and its names are left as they are: they may be
+those of somebody else's model.
 """
 
 import functools

@@ -43,7 +43,7 @@ def prepare(source: str, checkpoint: dict) -> str:
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME)
 def load_from_diffpose_mm(filename: str, map_location: Any = None) -> dict:
-    """What :func:`prepare` kept under a name of its scheme, or what :func:`read_checkpoint` reads."""
+    """What :func:`prepare` kept under this name; the second time, what is read anew."""
     source = filename.removeprefix(SCHEME)
     return _prepared.pop(source, None) or read_checkpoint(source)
 
@@ -206,12 +206,11 @@ def check_heads(module: nn.Module, checkpoint: dict, source: str) -> None:
     """
     architecture = checkpoint.get('architecture') or {}
     heads, width = architecture.get('num_heads'), architecture.get('embed_dims')
-    own = {
-        part.num_heads
-        for part in module.modules()
-        if isinstance(getattr(part, 'num_heads', None), int)
-        and getattr(part, 'embed_dims', width) == width
-    }
+    own = set()
+    for part in module.modules():
+        number: Any = getattr(part, 'num_heads', None)
+        if isinstance(number, int) and getattr(part, 'embed_dims', width) == width:
+            own.add(number)
     if heads and own and own != {heads}:
         raise CheckpointError(
             f'weights {source} are of a Transformer with {heads} heads of attention, and '

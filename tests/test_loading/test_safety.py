@@ -1,6 +1,9 @@
 """What mmengine refuses to load stays refused, whichever mmengine it is."""
 
 import pickle
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import mmengine.runner.checkpoint
 import pytest
@@ -62,6 +65,50 @@ def test_second_try_of_the_fork_is_taken_back(armed, monkeypatch):
     with pytest.raises(pickle.UnpicklingError):
         mmengine.runner.checkpoint._safe_torch_load(path, 'cpu', False)
     assert not mark.exists()
+
+
+@pytest.fixture
+def address(armed, monkeypatch):
+    """Address of a folder with the checkpoint, and an empty place for downloads."""
+    path, _ = armed
+    handler = partial(SimpleHTTPRequestHandler, directory=str(path.parent))
+    handler.func.log_message = lambda *args: None
+    server = ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv('TORCH_HOME', str(path.parent / 'torch'))
+    yield f'http://127.0.0.1:{server.server_port}'
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_file_from_an_address_does_not_run(armed, address):
+    """Broken if torch.hub, which mmengine asks, unpickled a download: its default is to do so."""
+    path, mark = armed
+    with pytest.raises(pickle.UnpicklingError):
+        CheckpointLoader.load_checkpoint(f'{address}/{path.name}', map_location='cpu')
+    assert not mark.exists()
+    with pytest.raises(loading.CheckpointError, match=f'{address}.*refused'):
+        loading.read_checkpoint(f'{address}/{path.name}')
+    assert not mark.exists()
+    # As it is without the package, so that the test proves something.
+    original = mmengine.runner.checkpoint.load_url._diffpose_mm_original
+    original(f'{address}/{path.name}', map_location='cpu', weights_only=False)
+    assert mark.exists()
+
+
+def test_plain_weights_from_an_address_load(armed, address):
+    """Broken if weights alone were refused, or a name that the host does not have no error."""
+    path, _ = armed
+    torch.save(dict(state_dict=dict(weight=torch.ones(2))), path.parent / 'plain.pth')
+    assert loading.read_checkpoint(f'{address}/plain.pth')['state_dict']['weight'].sum() == 2
+    with pytest.raises(loading.UnavailableError, match='none.pth could not be downloaded.*404'):
+        loading.read_checkpoint(f'{address}/none.pth')
+
+
+def test_second_call_wraps_nothing_twice():
+    before = mmengine.runner.checkpoint.load_url
+    loading.forbid_loading_code()
+    assert mmengine.runner.checkpoint.load_url is before
 
 
 def test_mmengine_without_it_is_left_alone(monkeypatch):
