@@ -2,6 +2,7 @@
 
 from .errors import CheckpointError, UnavailableError
 from .fitting import Fit, fit_weights
+from .metadata import decode_metadata, encode_metadata
 from .naming import in_our_naming
 from .reading import read_checkpoint
 from .safety import forbid_loading_code, register_safe_globals, safe_globals
@@ -22,6 +23,8 @@ __all__ = [
     'check_checkpoint',
     'check_pretrained',
     'compare',
+    'decode_metadata',
+    'encode_metadata',
     'fit_weights',
     'forbid_loading_code',
     'in_our_naming',

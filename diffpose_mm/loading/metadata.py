@@ -11,7 +11,7 @@ ARRAY, PAIRS, TUPLE = '__array__', '__pairs__', '__tuple__'
 
 
 def encode_metadata(meta: Mapping[str, Any]) -> dict[str, str]:
-    """Names and texts; what is no text is written as JSON.
+    """Names and texts; what is no text, or would be read as something else, is written as JSON.
 
     Args:
         meta: Numbers, texts, None, arrays, and lists, tuples and dicts of them.
@@ -20,18 +20,20 @@ def encode_metadata(meta: Mapping[str, Any]) -> dict[str, str]:
         TypeError: There is something else among them.
     """
     return {
-        str(key): value if isinstance(value, str) else json.dumps(_plain(value))
+        str(key): value
+        if isinstance(value, str) and _value(value) is value
+        else json.dumps(_plain(value))
         for key, value in meta.items()
     }
 
 
 def decode_metadata(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What :func:`encode_metadata` was given; a text that is no JSON object or list stays one."""
+    """What :func:`encode_metadata` was given; of a file that others wrote, what is JSON, read."""
     return {key: _value(text) for key, text in (meta or {}).items()}
 
 
 def _value(text: Any) -> Any:
-    if not isinstance(text, str) or text[:1] not in '{[-0123456789ntf':
+    if not isinstance(text, str) or text[:1] not in tuple('{["-0123456789ntf'):
         return text
     try:
         return _rich(json.loads(text))
