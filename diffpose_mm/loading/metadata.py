@@ -11,7 +11,7 @@ ARRAY, PAIRS, TUPLE = '__array__', '__pairs__', '__tuple__'
 
 
 def encode_metadata(meta: Mapping[str, Any]) -> dict[str, str]:
-    """Names and texts; what is no text, or would be read as something else, is written as JSON.
+    """Names and texts: what is no text, or would be read as something else, is written as JSON.
 
     Args:
         meta: Numbers, texts, None, arrays, and lists, tuples and dicts of them.
@@ -21,24 +21,23 @@ def encode_metadata(meta: Mapping[str, Any]) -> dict[str, str]:
     """
     return {
         str(key): value
-        if isinstance(value, str) and _value(value) is value
+        if isinstance(value, str) and not _is_json(value)
         else json.dumps(_plain(value))
         for key, value in meta.items()
     }
 
 
 def decode_metadata(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What :func:`encode_metadata` was given; of a file that others wrote, what is JSON, read."""
-    return {key: _value(text) for key, text in (meta or {}).items()}
+    """What :func:`encode_metadata` was given, from what a reader of JSON made of its texts."""
+    return {key: _rich(value) for key, value in meta.items()}
 
 
-def _value(text: Any) -> Any:
-    if not isinstance(text, str) or text[:1] not in tuple('{["-0123456789ntf'):
-        return text
+def _is_json(text: str) -> bool:
     try:
-        return _rich(json.loads(text))
+        json.loads(text)
     except ValueError:
-        return text
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:

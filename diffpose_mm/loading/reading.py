@@ -1,5 +1,6 @@
 """Checkpoints: read safely, wherever they come from, and told apart where they are not one."""
 
+import io
 import logging
 import os.path as osp
 import pickle
@@ -7,15 +8,21 @@ import re
 import zipfile
 
 import torch
+from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
+from ..weights.safetensors_format import is_safetensors
+from ..weights.sources import split_expert
 from .errors import CheckpointError, UnavailableError
 from .naming import in_our_naming, read_foreign
 
 HUB = 'hf:'
+OBJECT_STORE = re.compile(r'(\S+:)?(s3|petrel)://')
 OR = ' or '
-SAFETENSORS = '.safetensors'
+ADDRESSES = ('http://', 'https://')
+INDEX = '.index.json'
+OTHER_ENDINGS = ('.safetensors', INDEX)
 SHOWN_KEYS = 5
 # What torch says where it refuses a type, and not where a file is damaged.
 REFUSALS = (
@@ -69,23 +76,20 @@ def read_checkpoint(source: str) -> dict:
     sources = source.split(OR)
     if len(sources) > 1 and not osp.exists(osp.expanduser(source)):
         return _read_first([part.strip() for part in sources])
-    if is_torch_file(source) or '://' in source and not source.endswith(SAFETENSORS):
+    if is_torch_file(source):
         return in_our_naming(_read_torch(source), source)
     return read_foreign(source)
 
 
 def is_torch_file(source: str) -> bool:
-    """Whether a local source is for torch to read, or to find missing: by content, not by name."""
+    """Whether a source is for torch to read: a file by its content, a scheme of mmengine's."""
     path = osp.expanduser(source)
-    if source.startswith(HUB) or osp.isdir(path):
+    if source.startswith((HUB, *ADDRESSES)) or osp.isdir(path):
         return False
     if not osp.isfile(path):
-        return not source.endswith(SAFETENSORS)
+        return not (source.endswith(OTHER_ENDINGS) or osp.isfile(split_expert(path)[0]))
     with open(path, 'rb') as file:
-        start = file.read(9)
-    # Eight bytes of length and a JSON object; a file of torch is a zip, a pickle or a tar.
-    length = int.from_bytes(start[:8], 'little')
-    return not (len(start) == 9 and start[8:] == b'{' and length < osp.getsize(path))
+        return not is_safetensors(file.read(9)) and not source.endswith(INDEX)
 
 
 def _read_first(sources: list[str]) -> dict:
@@ -123,8 +127,12 @@ def _read_torch(path: str) -> dict:
             raise UnavailableError(f'{where} does not exist; check the path, or train first')
         where += f' ({osp.getsize(path):,} bytes)'
     try:
-        if remote:
-            # Of an address; :func:`forbid_loading_code` sees to it that it is read likewise.
+        if OBJECT_STORE.match(path):
+            backend = get_file_backend(path, backend_args=dict(backend='petrel'))
+            content = io.BytesIO(backend.get(path))
+            checkpoint = torch.load(content, map_location='cpu', weights_only=True)
+        elif remote:
+            # An address in the end; forbid_loading_code() sees to it that it is read likewise.
             checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
         else:
             _check_sums(path, where)

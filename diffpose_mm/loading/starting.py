@@ -24,6 +24,7 @@ from torch import nn
 
 from .errors import CheckpointError
 from .fitting import SHOWN_KEYS, Fit, fit_weights, without
+from .naming import ARCHITECTURE
 from .reading import read_checkpoint, weights_of
 
 SCHEME = 'diffpose_mm:'
@@ -204,8 +205,8 @@ def check_heads(module: nn.Module, checkpoint: dict, source: str) -> None:
         checkpoint: As :func:`read_checkpoint` gives it; ``architecture`` is what it came with.
         source: Its name, for the error.
     """
-    architecture = checkpoint.get('architecture') or {}
-    heads, width = architecture.get('num_heads'), architecture.get('embed_dims')
+    architecture = checkpoint.get(ARCHITECTURE)
+    heads, width = (getattr(architecture, name, None) for name in ('num_heads', 'embed_dims'))
     own = set()
     for part in module.modules():
         number: Any = getattr(part, 'num_heads', None)
@@ -213,7 +214,8 @@ def check_heads(module: nn.Module, checkpoint: dict, source: str) -> None:
             own.add(number)
     if heads and own and own != {heads}:
         raise CheckpointError(
-            f'weights {source} are of a Transformer with {heads} heads of attention, and '
+            f'weights {source} are of a Transformer with {heads} heads of attention '
+            f'({architecture.heads_from}), and '
             f'{type(module).__name__} has {", ".join(map(str, sorted(own)))}: they would load and '
             f'compute something else; set num_heads={heads} in model.backbone.arch (ViT-S of '
             "ViTPose has 12 heads, that of DeiT, arch='deit-small', has 6)"

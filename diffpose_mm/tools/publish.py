@@ -22,6 +22,7 @@ from diffpose_mm.engine.launch import one_line_errors
 from diffpose_mm.files import atomic_write, prepare_folder
 from diffpose_mm.loading import CheckpointError, check_checkpoint, encode_metadata, read_checkpoint
 from diffpose_mm.version import __version__
+from diffpose_mm.weights import write_safetensors
 
 ENDINGS = ('.safetensors', '.pth')
 KEPT_META = ('epoch', 'iter', 'seed', 'mmengine_version')
@@ -152,11 +153,7 @@ def write(path: Path, weights: dict[str, torch.Tensor], meta: dict[str, Any]) ->
         if path.suffix == '.pth':
             torch.save(dict(state_dict=weights, meta=meta), file)
             return
-        try:
-            from safetensors.torch import save
-        except ImportError as error:
-            raise ImportError(f'to write {path}: pip install safetensors') from error
-        file.write(save(weights, encode_metadata(meta)))
+        write_safetensors(file, weights, encode_metadata(meta))
 
 
 def verify(path: Path, weights: dict[str, torch.Tensor], meta: dict[str, Any]) -> None:

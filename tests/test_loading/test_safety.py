@@ -11,6 +11,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 from diffpose_mm import loading
+from diffpose_mm.loading import reading
 
 
 class Payload:
@@ -87,7 +88,7 @@ def test_a_file_from_an_address_does_not_run(armed, address):
     with pytest.raises(pickle.UnpicklingError):
         CheckpointLoader.load_checkpoint(f'{address}/{path.name}', map_location='cpu')
     assert not mark.exists()
-    with pytest.raises(loading.CheckpointError, match=f'{address}.*refused'):
+    with pytest.raises(loading.CheckpointError, match='armed.pth holds io.open.*refused'):
         loading.read_checkpoint(f'{address}/{path.name}')
     assert not mark.exists()
     # As it is without the package, so that the test proves something.
@@ -115,3 +116,31 @@ def test_mmengine_without_it_is_left_alone(monkeypatch):
     monkeypatch.delattr(mmengine.runner.checkpoint, '_safe_torch_load', raising=False)
     loading.forbid_loading_code()
     assert not hasattr(mmengine.runner.checkpoint, '_safe_torch_load')
+
+
+def test_object_stores_are_read_as_files_are(armed, monkeypatch):
+    """Broken if a checkpoint in a store ran where torch's own refusal is turned off."""
+    path, mark = armed
+
+    class Store:
+        def get(self, name):
+            return path.read_bytes()
+
+    monkeypatch.setattr(reading, 'get_file_backend', lambda name, backend_args: Store())
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    for name in ('s3://bucket/armed.pth', 'cluster:petrel://bucket/armed.pth'):
+        with pytest.raises(loading.CheckpointError, match=f'{name} holds io.open.*refused'):
+            loading.read_checkpoint(name)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize('name', ['torchvision://resnet18', 'open-mmlab://some', 'mmcls://some'])
+def test_short_names_of_addresses_do_not_run(name, armed, address, monkeypatch):
+    """All of them end at the same function, whose default is to unpickle."""
+    path, mark = armed
+    table = dict(resnet18=f'{address}/armed.pth', some=f'{address}/armed.pth')
+    for function in ('get_torchvision_models', 'get_external_models', 'get_mmcls_models'):
+        monkeypatch.setattr(mmengine.runner.checkpoint, function, lambda: table)
+    with pytest.raises(loading.CheckpointError, match=f'{name} holds io.open.*refused'):
+        loading.read_checkpoint(name)
+    assert not mark.exists()
