@@ -12,6 +12,7 @@ from torch import nn
 from ..configs import read_config
 from ..engine.checkpoint import compare, prepare, read_checkpoint
 from ..identity import config_identity, file_identity
+from ..loading import weights_digest
 from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
@@ -65,12 +66,13 @@ class DiffPoseInferencer(Pose2DInferencer):
         config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
         if pose2d_weights is not None:
             pose2d_weights = os.fspath(pose2d_weights)
-        self._weights = pose2d_weights
+        self._weights, name, checkpoint = pose2d_weights, None, None
+        if pose2d_weights is not None:
+            checkpoint = read_checkpoint(pose2d_weights)
+            name = prepare(pose2d_weights, checkpoint)
         super().__init__(
             model=config,
-            weights=None
-            if pose2d_weights is None
-            else prepare(pose2d_weights, read_checkpoint(pose2d_weights)),
+            weights=name,
             device=device,
             scope=scope,
             det_model='whole_image',
@@ -91,7 +93,7 @@ class DiffPoseInferencer(Pose2DInferencer):
             config=config_identity(
                 dict(model=self.cfg.model, test_dataset=self.cfg.test_dataloader.dataset)
             ),
-            checkpoint=None if pose2d_weights is None else _weights_identity(pose2d_weights),
+            checkpoint=checkpoint and _weights_identity(str(pose2d_weights), checkpoint),
         )
 
     def _load_weights_to_model(
@@ -155,6 +157,8 @@ def _name_of(config: Any) -> str:
     return os.fspath(config) if isinstance(config, (str, os.PathLike)) else 'the config'
 
 
-def _weights_identity(path: str) -> Any:
-    """The content of a checkpoint; of one that was downloaded, its address."""
-    return file_identity(path) if osp.isfile(path) else path
+def _weights_identity(source: str, checkpoint: dict) -> dict:
+    """The content of a checkpoint: of its file, or of its weights where it is none of one file."""
+    if osp.isfile(source):
+        return file_identity(source)
+    return dict(weights=weights_digest(checkpoint['state_dict'])[:16])

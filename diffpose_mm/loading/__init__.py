@@ -1,5 +1,6 @@
 """Weights into models: read safely, compared with the model, and never half of them unsaid."""
 
+from .digest import weights_digest
 from .errors import CheckpointError, UnavailableError
 from .fitting import Fit, fit_weights
 from .metadata import decode_metadata, encode_metadata
@@ -35,4 +36,5 @@ __all__ = [
     'register_safe_globals',
     'register_schemes',
     'safe_globals',
+    'weights_digest',
 ]

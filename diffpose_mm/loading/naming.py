@@ -1,14 +1,15 @@
 """Checkpoints in other forms than torch's and with other names than mmpose's, as mmengine's."""
 
+import os.path as osp
+
 from mmengine.logging import print_log
 
-from ..weights import WeightsError
+from ..weights import WeightsError, read_weights
 from ..weights.architecture import heads_in_config_text, measure
-from ..weights.file_reading import read_content
-from ..weights.folding import check_expert
+from ..weights.errors import UnavailableWeightsError
+from ..weights.hub import SCHEME
 from ..weights.namings import MMPOSE, OTHER, naming_of
-from ..weights.sources import find, split_expert
-from ..weights.weights_reading import assemble
+from ..weights.sources import split_expert
 from .errors import CheckpointError, UnavailableError
 from .metadata import decode_metadata
 
@@ -48,19 +49,21 @@ def read_foreign(source: str) -> dict:
         UnavailableError: It is not there, or nobody gives it.
         CheckpointError: It cannot be used.
     """
-    base, expert = split_expert(source)
     try:
-        check_expert(expert, base)
-        try:
-            found = find(base)
-        except WeightsError as error:
-            raise UnavailableError(str(error)) from error
-        weights = assemble(read_content(found.path), found, expert)
+        weights = read_weights(source)
     except WeightsError as error:
-        raise CheckpointError(str(error)) from error
+        away = isinstance(error, UnavailableWeightsError) or not _is_there(source)
+        raise (UnavailableError if away else CheckpointError)(str(error)) from error
     if weights.notes:
         print_log(f'{weights.origin}: {"; ".join(weights.notes)}', 'current')
-    checkpoint = dict(state_dict=weights.state_dict, meta=decode_metadata(weights.meta))
+    checkpoint: dict = dict(state_dict=weights.state_dict, meta=decode_metadata(weights.meta))
     if weights.architecture is not None:
         checkpoint[ARCHITECTURE] = weights.architecture
     return checkpoint
+
+
+def _is_there(source: str) -> bool:
+    """Whether a source is not one on this machine, or one that exists."""
+    if source.startswith((SCHEME, 'http://', 'https://')):
+        return True
+    return osp.exists(osp.expanduser(split_expert(source)[0]))

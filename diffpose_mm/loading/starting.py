@@ -205,7 +205,7 @@ def check_heads(module: nn.Module, checkpoint: dict, source: str) -> None:
         checkpoint: As :func:`read_checkpoint` gives it; ``architecture`` is what it came with.
         source: Its name, for the error.
     """
-    architecture = checkpoint.get(ARCHITECTURE)
+    architecture: Any = checkpoint.get(ARCHITECTURE)
     heads, width = (getattr(architecture, name, None) for name in ('num_heads', 'embed_dims'))
     own = set()
     for part in module.modules():

@@ -20,7 +20,13 @@ from mmpose.registry import DATASETS, MODELS
 from diffpose_mm.configs import read_config
 from diffpose_mm.engine.launch import one_line_errors
 from diffpose_mm.files import atomic_write, prepare_folder
-from diffpose_mm.loading import CheckpointError, check_checkpoint, encode_metadata, read_checkpoint
+from diffpose_mm.loading import (
+    CheckpointError,
+    check_checkpoint,
+    encode_metadata,
+    read_checkpoint,
+    weights_digest,
+)
 from diffpose_mm.version import __version__
 from diffpose_mm.weights import write_safetensors
 
@@ -85,16 +91,6 @@ def chosen_weights(checkpoint: dict, which: str, source: str) -> dict[str, torch
         last = checkpoint['ema_state_dict']
         weights = {key: last.get(f'module.{key}', value) for key, value in weights.items()}
     return {key.removeprefix('module.'): value for key, value in weights.items()}
-
-
-def weights_digest(weights: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values, in the order of the names."""
-    digest = hashlib.sha256()
-    for key in sorted(weights):
-        value = weights[key].contiguous()
-        digest.update(f'{key} {value.dtype} {tuple(value.shape)}\n'.encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def describe(cfg: Config, checkpoint: dict, weights: dict, licence: str) -> dict[str, Any]:
