@@ -18,7 +18,6 @@ from diffpose_mm.weights import (
     WeightsError,
     check_target,
     read_weights,
-    require_vitpose,
     transformers_side,
     write_hugging_face,
     write_mmpose,
@@ -123,14 +122,13 @@ def compare(weights: Weights, written: Path, to: str) -> str:
     pixels = picture(*(architecture.input_size or (192, 256)))
     ours = _arrays(run_vitpose(_named(again, architecture.head), architecture, pixels))
     missing = find_spec('transformers') is None
-    if missing or architecture.head is None:
+    if missing or (architecture.head is None and not _opens(weights)):
         theirs = _arrays(run_vitpose(_named(weights, architecture.head), architecture, pixels))
-        what = 'before and after, both by mmpose'
         why = 'transformers is not installed' if missing else 'there is no head'
-        what += f' ({why}, so not by its model)'
+        what = f'before and after, both by mmpose ({why}, so not by its model)'
     else:
-        theirs, what = _by_transformers(weights, pixels)
-        what = f"mmpose's model of what was written and {what}"
+        theirs, side = _by_transformers(weights, pixels)
+        what = f"mmpose's model of what was written and {side}"
     lines = [
         f'{name} differ by {np.abs(theirs[name] - ours[name]).max():.1e} of '
         f'{np.abs(theirs[name]).max():.2g}'
@@ -182,15 +180,20 @@ def _arrays(outputs: tuple[torch.Tensor, torch.Tensor | None]) -> dict[str, np.n
 
 def _by_transformers(weights: Weights, pixels: torch.Tensor) -> tuple[dict[str, np.ndarray], str]:
     """What transformers' model computes: of the source where it opens it, else of a conversion."""
-    require_vitpose(weights, head=True)
     with tempfile.TemporaryDirectory() as folder:
-        source, expert = weights.path.parent, EXPERTS.index(weights.expert or 'coco')
-        what = f"transformers' of {weights.origin}"
-        opens = weights.path.name in (MAIN_FILE, MAIN_FILE + INDEX) and 'config' in weights.meta
-        if weights.naming != 'hugging face' or not opens:
-            source, expert = write_hugging_face(weights, Path(folder, 'model')), 0
-            what = "transformers' of the same weights under its names"
-        return run_transformers(source, pixels, expert), what
+        if _opens(weights):
+            expert = EXPERTS.index(weights.expert or 'coco')
+            side = f"transformers' of {weights.origin}"
+            return run_transformers(weights.path.parent, pixels, expert), side
+        model = write_hugging_face(weights, Path(folder, 'model'))
+        side = "transformers' of the same weights under its names"
+        return run_transformers(model, pixels), side
+
+
+def _opens(weights: Weights) -> bool:
+    """Whether transformers opens the very file that was read."""
+    own = weights.path.name in (MAIN_FILE, MAIN_FILE + INDEX) and 'config' in weights.meta
+    return weights.naming == 'hugging face' and own
 
 
 def run_transformers(folder: Path, pixels: torch.Tensor, expert: int = 0) -> dict[str, np.ndarray]:

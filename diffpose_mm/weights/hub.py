@@ -92,8 +92,9 @@ def fetch(source: str | HubName, only: Sequence[str] = ()) -> Path:
         Folder that holds all that was chosen. With a ``file`` in the name, the folder of that file.
 
     Raises:
-        UnavailableWeightsError: There is no such model, or file in it, it may not be read, the hub cannot be
-            reached and the cache does not hold all of it, or huggingface_hub is not installed.
+        UnavailableWeightsError: There is no such model, or file in it, it may not be read, the hub
+            cannot be reached and the cache does not hold all of it, or huggingface_hub is not
+            installed.
     """
     name = source if isinstance(source, HubName) else parse(source)
     if name is None:
