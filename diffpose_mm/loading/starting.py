@@ -188,8 +188,8 @@ def compare(model: nn.Module, checkpoint: dict, path: str, allow_partial: bool =
     differences = fit.differences()
     if differences and not (allow_partial and fit.taken):
         raise CheckpointError(
-            f'checkpoint {path} is of another architecture than the model of this config '
-            f'({fit.sentence()}); use the config that it was trained with (a copy stands in its '
+            f'checkpoint {path} is of another architecture than the model of this config: '
+            f'{fit.sentence()}; use the config that it was trained with (a copy stands in its '
             f'work directory){differences}'
         )
     _tell('model', path, fit)

@@ -196,7 +196,7 @@ def test_a_start_with_other_keypoints(trained, tiny_posetrack, tmp_path):
     assert last
     torch.save({k: v[:15] if k in last and len(v) == 17 else v for k, v in weights.items()}, path)
     config = start_config('load_from', path, tmp_path)
-    common = dict(data_root=tiny_posetrack, work_dir=tmp_path)
+    common = dict(data_root=tiny_posetrack, work_dir=tmp_path / 'run')
     with pytest.raises(SystemExit, match='--reinit head') as error:
         train.main(arguments(config, '--no-validate', **common))
     asked = re.search(r'--reinit ([^;]+);', error.value.code).group(1).split()
