@@ -9,15 +9,18 @@ from .reading import read_checkpoint
 from .safety import forbid_loading_code, register_safe_globals, safe_globals
 from .schemes import register_schemes
 from .starting import (
+    SCHEME,
     check_checkpoint,
     check_pretrained,
     compare,
     prepare,
     prepare_pretrained,
     prepare_start,
+    start,
 )
 
 __all__ = [
+    'SCHEME',
     'CheckpointError',
     'Fit',
     'UnavailableError',
@@ -36,5 +39,6 @@ __all__ = [
     'register_safe_globals',
     'register_schemes',
     'safe_globals',
+    'start',
     'weights_digest',
 ]

@@ -5,6 +5,7 @@ random weights. That stays so for everybody else in the process. The comparison 
 model or the tool is this package's:
 
 - the tools compare ``load_from``, ``--checkpoint`` and every ``init_cfg``, of any model,
+- ``AtomicCheckpointHook``, which our configs have, compares ``load_from`` in any other runner,
 - ``TopdownClipEstimator.init_weights`` compares the ``init_cfg`` of its parts, in any runner,
 - the inferencers compare the weights of a ``TopdownClipEstimator``, MMPose's own included.
 
@@ -127,7 +128,21 @@ def prepare_start(
     Raises:
         CheckpointError: It cannot be read or does not fit; the message names what differs.
     """
-    checkpoint = read_checkpoint(source)
+    return prepare(source, start(model, read_checkpoint(source), source, allow_partial, reinit))
+
+
+def start(
+    model: nn.Module,
+    checkpoint: dict,
+    source: str,
+    allow_partial: bool = False,
+    reinit: Sequence[str] = (),
+) -> dict:
+    """:func:`prepare_start` of a checkpoint that was read.
+
+    Returns:
+        dict: The checkpoint, without the weights that ``reinit`` names.
+    """
     model = getattr(model, 'module', model)
     check_heads(getattr(model, 'backbone', model), checkpoint, source)
     weights = without(weights_of(checkpoint), reinit)
@@ -135,7 +150,7 @@ def prepare_start(
     if not allow_partial and (fit.few or fit.halves() or fit.reshaped or fit.fault):
         _refuse(source, f'the model ({type(model).__name__})', fit)
     _tell('model', source, fit, reinit)
-    return prepare(source, dict(checkpoint, state_dict=weights))
+    return dict(checkpoint, state_dict=weights)
 
 
 def check_checkpoint(

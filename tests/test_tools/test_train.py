@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 import torch
+from mmengine.runner import Runner
 from tools_helpers import CONFIG, CONFIG_DIR, arguments
 
-from diffpose_mm.engine import BFloat16OptimWrapper, read_checkpoint
+from diffpose_mm.engine import BFloat16OptimWrapper, CheckpointError, read_checkpoint
 from diffpose_mm.engine.launch import load_config
 from diffpose_mm.tools import train
 
@@ -172,6 +173,17 @@ def test_a_start_from_other_weights_is_refused(
     assert text.startswith('error: weights ') and 'renamed.pth' in text
     assert re.search(f'(?s){message}', text), text
     assert not list(tmp_path.glob('epoch_*.pth'))
+
+
+@pytest.mark.parametrize('kind', STARTS)
+def test_any_runner_refuses_a_start_from_other_weights(kind, trained, tiny_posetrack, tmp_path):
+    """Broken if `mim train mmpose OUR_CONFIG` began from random weights."""
+    path = renamed(trained / 'epoch_1.pth', tmp_path, other_layers)
+    config = start_config(kind, path, tmp_path)
+    args = train.parse_args(arguments(config, data_root=tiny_posetrack, work_dir=tmp_path / 'run'))
+    runner = Runner.from_cfg(load_config(args))
+    with pytest.raises(CheckpointError, match='(?s)only in the model .*layer1'):
+        runner.train()
 
 
 @pytest.mark.parametrize('kind', STARTS)
