@@ -11,15 +11,15 @@ the run over ``auto_scale_lr.base_batch_size``::
 
     mim train diffpose_mm diffpose_posetrack18.py --amp --auto-scale-lr
 
-The backbone starts from ViTPose-B's COCO weights: those of mmpose's model zoo, or, where that cannot
-be reached, those of ViTPose's authors on the Hugging Face hub (another training of the same network).
+The backbone starts from ViTPose-B's COCO weights: those of mmpose's model zoo or, where that cannot
+be reached, of ViTPose's authors on the Hugging Face hub (the same network, trained another time).
 The log says which. Without either::
 
     mim train diffpose_mm diffpose_posetrack18.py --cfg-options model.backbone.init_cfg=None
 
-Training boxes are the
-annotated ones, enlarged by 25 %; test boxes are those of mmpose's PoseTrack18 detections. To test
-with annotated boxes (such numbers are not comparable with the literature's)::
+Training boxes are the annotated ones, enlarged by 25 %; test boxes are those of mmpose's
+PoseTrack18 detections. To test with annotated boxes (such numbers are not comparable with the
+literature's)::
 
     mim test diffpose_mm diffpose_posetrack18.py --checkpoint CHECKPOINT \
         --cfg-options test_dataloader.dataset.bbox_file=None

@@ -93,7 +93,7 @@ def test_a_file_from_an_address_does_not_run(armed, address):
     assert not mark.exists()
     # As it is without the package, so that the test proves something.
     original = mmengine.runner.checkpoint.load_url._diffpose_mm_original
-    original(f'{address}/{path.name}', map_location='cpu', weights_only=False)
+    original(f'{address}/{path.name}', map_location='cpu')
     assert mark.exists()
 
 

@@ -123,7 +123,8 @@ def renamed(checkpoint, folder, rename):
     """A checkpoint with other names of its weights."""
     weights = torch.load(checkpoint)['state_dict']
     path = folder / 'renamed.pth'
-    torch.save({rename(key): value for key, value in weights.items()}, path)
+    weights = {rename(key): value for key, value in weights.items()}
+    torch.save(dict(state_dict=weights), path)
     return path
 
 
