@@ -13,7 +13,7 @@ from ..weights.sources import split_expert
 from .errors import CheckpointError, UnavailableError
 from .metadata import decode_metadata
 
-ARCHITECTURE = 'architecture'
+ARCHITECTURE, ORIGIN = 'architecture', 'origin'
 
 
 def in_our_naming(checkpoint: dict, source: str) -> dict:
@@ -43,7 +43,8 @@ def read_foreign(source: str) -> dict:
         source: See :func:`diffpose_mm.weights.read_weights`.
 
     Returns:
-        dict: ``state_dict``, ``meta``, and ``architecture`` where it is a vision transformer.
+        dict: ``state_dict``, ``meta``, ``origin``, and ``architecture`` where it is a vision
+        transformer.
 
     Raises:
         UnavailableError: It is not there, or nobody gives it.
@@ -57,6 +58,7 @@ def read_foreign(source: str) -> dict:
     if weights.notes:
         print_log(f'{weights.origin}: {"; ".join(weights.notes)}', 'current')
     checkpoint: dict = dict(state_dict=weights.state_dict, meta=decode_metadata(weights.meta))
+    checkpoint[ORIGIN] = weights.origin
     if weights.architecture is not None:
         checkpoint[ARCHITECTURE] = weights.architecture
     return checkpoint

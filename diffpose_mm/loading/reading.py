@@ -15,7 +15,7 @@ from mmengine.runner import CheckpointLoader
 from ..weights.safetensors_format import is_safetensors
 from ..weights.sources import split_expert
 from .errors import CheckpointError, UnavailableError
-from .naming import in_our_naming, read_foreign
+from .naming import ORIGIN, in_our_naming, read_foreign
 
 HUB = 'hf:'
 OBJECT_STORE = re.compile(r'(\S+:)?(s3|petrel)://')
@@ -67,7 +67,7 @@ def read_checkpoint(source: str) -> dict:
     Returns:
         The checkpoint, with the weights under ``state_dict`` (a bare state dict is wrapped). Those
         of ViTPose in another naming get mmpose's. ``architecture``, where it is known, is what they
-        came with.
+        came with; ``origin``, where that may not be ``source``, is what was taken.
 
     Raises:
         CheckpointError: It is missing, empty or cut short, has no weights, or holds types that are
@@ -107,7 +107,7 @@ def _read_first(sources: list[str]) -> dict:
             continue
         for failure in failures:
             print_log(f'{failure}. Taken instead: {source}', 'current', logging.WARNING)
-        return checkpoint
+        return {ORIGIN: source, **checkpoint}
     tried = ''.join(f'\n  {number}. {text}' for number, text in enumerate(failures, 1))
     raise UnavailableError(
         f'none of {len(sources)} sources of these weights could be had; copy the file from where '

@@ -16,6 +16,7 @@ is taken wholly, unless it is said that less is wanted: ``allow_partial``. Weigh
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from mmengine.logging import print_log
@@ -25,12 +26,13 @@ from torch import nn
 
 from .errors import CheckpointError
 from .fitting import SHOWN_KEYS, Fit, fit_weights, without
-from .naming import ARCHITECTURE
+from .naming import ARCHITECTURE, ORIGIN
 from .reading import read_checkpoint, weights_of
 
 SCHEME = 'diffpose_mm:'
 PARTIAL = 'if less is wanted, say so with --allow-partial'
 _prepared: dict[str, dict] = {}
+_numbers = count(1)
 
 
 def prepare(source: str, checkpoint: dict) -> str:
@@ -39,15 +41,16 @@ def prepare(source: str, checkpoint: dict) -> str:
     Returns:
         str: The name under which mmengine's loader gives it, once; later it is read again.
     """
-    _prepared[source] = checkpoint
-    return f'{SCHEME}{source}'
+    name = f'{SCHEME}{next(_numbers)}:{source}'
+    _prepared[name] = checkpoint
+    return name
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME)
 def load_from_diffpose_mm(filename: str, map_location: Any = None) -> dict:
     """What :func:`prepare` kept under this name; the second time, what is read anew."""
-    source = filename.removeprefix(SCHEME)
-    return _prepared.pop(source, None) or read_checkpoint(source)
+    source = filename.removeprefix(SCHEME).partition(':')[2]
+    return _prepared.pop(filename, None) or read_checkpoint(source)
 
 
 def check_pretrained(model: Any) -> None:
@@ -102,7 +105,7 @@ def prepare_pretrained(
         what = f'model.{name} ({type(module).__name__})' if name else type(module).__name__
         if not partial and (fit.missing or fit.reshaped or fit.fault or not fit.taken):
             _refuse(source, what, fit)
-        _tell(what, source, fit, dropped)
+        _tell(what, checkpoint.get(ORIGIN, source), fit, dropped)
         prefix = f'{prefix.rstrip(".")}.' if prefix else ''
         state = {f'{prefix}{key}': value for key, value in weights.items()}
         init['checkpoint'] = prepare(source, dict(checkpoint, state_dict=state))
@@ -149,7 +152,7 @@ def start(
     fit = fit_weights(model, weights, reinit)
     if not allow_partial and (fit.few or fit.halves() or fit.reshaped or fit.fault):
         _refuse(source, f'the model ({type(model).__name__})', fit)
-    _tell('model', source, fit, reinit)
+    _tell('model', checkpoint.get(ORIGIN, source), fit, reinit)
     return dict(checkpoint, state_dict=weights)
 
 
@@ -207,7 +210,7 @@ def compare(model: nn.Module, checkpoint: dict, path: str, allow_partial: bool =
             f'{fit.sentence()}; use the config that it was trained with (a copy stands in its '
             f'work directory){differences}'
         )
-    _tell('model', path, fit)
+    _tell('model', checkpoint.get(ORIGIN, path), fit)
 
 
 def check_heads(module: nn.Module, checkpoint: dict, source: str) -> None:

@@ -66,7 +66,9 @@ def test_names_of_the_hub(hub_folder, weights):
 def test_the_first_source_that_can_be_had(hub_folder, weights, tmp_path):
     """A file that is not there, a model that is gone, one that is there."""
     missing = str(tmp_path / 'none.pth')
-    assert_same(loaded(f'{missing} or hf:OWNER/gone or hf:OWNER/there'), weights)
+    sources = f'{missing} or hf:OWNER/gone or hf:OWNER/there'
+    assert_same(loaded(sources), weights)
+    assert loading.read_checkpoint(sources)['origin'] == 'hf:OWNER/there'
     assert_same(loaded(f'hf:OWNER/gone or {write(tmp_path / "a.safetensors", weights)}'), weights)
     with pytest.raises(loading.UnavailableError) as error:
         loaded(f'{missing} or hf:OWNER/gone')

@@ -86,6 +86,18 @@ def test_what_was_compared_is_what_is_loaded(tmp_path):
     assert (model.backbone.layers[0].weight == 0).all()
 
 
+def test_one_file_for_two_purposes(tmp_path):
+    """Broken if what was left out of one were left out of the other, or the other way round."""
+    path = save(of_zeros(Model()), tmp_path / 'whole.pth')
+    model = Model()
+    model.backbone.init_cfg = pretrained(path)
+    prepare_pretrained(model)
+    name = prepare_start(model, path, reinit=['backbone.layers.0', 'neck'])
+    model.init_weights()
+    assert (model.backbone.layers[0].weight == 0).all()
+    assert 'neck.weight' not in CheckpointLoader.load_checkpoint(name)['state_dict']
+
+
 @pytest.mark.parametrize(
     'rename, message',
     [

@@ -24,7 +24,7 @@ def test_published(ending, trained, tmp_path, capsys):
     out = tmp_path / 'new' / f'model.{ending}'
     meta = run(trained, out, '--licence', 'CC-BY-4.0')
     source, read = torch.load(trained / 'epoch_1.pth'), read_checkpoint(str(out))
-    assert {'state_dict', 'meta'} <= read.keys() <= {'state_dict', 'meta', 'architecture'}
+    assert {'state_dict', 'meta'} <= read.keys() <= {'state_dict', 'meta', 'origin'}
     assert read['state_dict'].keys() == source['state_dict'].keys()
     for key, value in source['state_dict'].items():
         assert torch.equal(read['state_dict'][key], value)
