@@ -10,8 +10,9 @@ from mmpose.apis import Pose2DInferencer
 from torch import nn
 
 from ..configs import read_config
-from ..engine.checkpoint import check_checkpoint, read_checkpoint
+from ..engine.checkpoint import compare, prepare, read_checkpoint
 from ..identity import config_identity, file_identity
+from ..loading import weights_digest
 from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
@@ -29,7 +30,8 @@ class DiffPoseInferencer(Pose2DInferencer):
     Args:
         pose2d (str | Config): Config (path or object), or the name of one of this package's, as
             'diffpose_posetrack18'; 'diffpose' is short for it.
-        pose2d_weights (str, optional): Its checkpoint. Defaults to None: random weights.
+        pose2d_weights (str, optional): Its checkpoint: a file of torch or safetensors, a folder,
+            'hf:OWNER/NAME' or an address. Defaults to None: random weights.
         pose3d, pose3d_weights: Accepted for ``MMPoseInferencer``'s order; must be None.
         device (str, optional): Defaults to a GPU if there is one.
         scope (str): Defaults to 'mmpose'.
@@ -72,11 +74,13 @@ class DiffPoseInferencer(Pose2DInferencer):
             )
         if pose2d_weights is not None:
             pose2d_weights = os.fspath(pose2d_weights)
-            read_checkpoint(pose2d_weights)
-        self._weights = pose2d_weights
+        self._weights, name, checkpoint = pose2d_weights, None, None
+        if pose2d_weights is not None:
+            checkpoint = read_checkpoint(pose2d_weights)
+            name = prepare(pose2d_weights, checkpoint)
         super().__init__(
             model=config,
-            weights=pose2d_weights,
+            weights=name,
             device=device,
             scope=scope,
             det_model='whole_image',
@@ -92,15 +96,15 @@ class DiffPoseInferencer(Pose2DInferencer):
             config=config_identity(
                 dict(model=self.cfg.model, test_dataset=self.cfg.test_dataloader.dataset)
             ),
-            checkpoint=None if pose2d_weights is None else _weights_identity(pose2d_weights),
+            checkpoint=checkpoint and _weights_identity(str(pose2d_weights), checkpoint),
         )
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: ConfigDict | None
     ) -> None:
-        if self._weights is not None:
+        if self._weights is not None and checkpoint is not None:
             # Before mmengine, which would list every key.
-            check_checkpoint(model, self._weights)
+            compare(model, checkpoint, self._weights)
         super()._load_weights_to_model(model, checkpoint, cfg)
 
     def __call__(  # type: ignore[override]
@@ -156,6 +160,8 @@ def _name_of(config: Any) -> str:
     return os.fspath(config) if isinstance(config, (str, os.PathLike)) else 'the config'
 
 
-def _weights_identity(path: str) -> Any:
-    """The content of a checkpoint; of one that was downloaded, its address."""
-    return file_identity(path) if osp.isfile(path) else path
+def _weights_identity(source: str, checkpoint: dict) -> dict:
+    """The content of a checkpoint: of its file, or of its weights where it is none of one file."""
+    if osp.isfile(source):
+        return file_identity(source)
+    return dict(weights=weights_digest(checkpoint['state_dict'])[:16])

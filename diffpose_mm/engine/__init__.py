@@ -4,9 +4,7 @@ from .best_metric import MetricError
 from .checkpoint import (
     CheckpointError,
     check_checkpoint,
-    forbid_loading_code,
     read_checkpoint,
-    register_safe_globals,
 )
 from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
@@ -37,8 +35,6 @@ __all__ = [
     'ResumableTrainLoop',
     'TrainableOptimWrapperConstructor',
     'check_checkpoint',
-    'forbid_loading_code',
     'newest_checkpoint',
     'read_checkpoint',
-    'register_safe_globals',
 ]

@@ -12,8 +12,13 @@ import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
 
-from diffpose_mm.engine import CheckpointError, check_checkpoint, read_checkpoint
-from diffpose_mm.engine.checkpoint import check_pretrained, safe_globals
+from diffpose_mm.loading import (
+    CheckpointError,
+    check_checkpoint,
+    check_pretrained,
+    read_checkpoint,
+    safe_globals,
+)
 from diffpose_mm.models import SpatioTemporalNeck
 
 
