@@ -37,9 +37,7 @@ class MultiPoseDetector:
     fallback_label = None
     clips = True
 
-    def __init__(
-        self, device: str | None = None, long_sides: Sequence[int] = LONG_SIDES
-    ) -> None:
+    def __init__(self, device: str | None = None, long_sides: Sequence[int] = LONG_SIDES) -> None:
         self.device, self.long_sides = device, tuple(long_sides)
         self.network: MultiPose | None = None
 
@@ -51,9 +49,7 @@ class MultiPoseDetector:
         """
         if self.network is not None:
             return
-        network = MultiPose(
-            PUBLISHED[NAME].width, num_people=MAX_PEOPLE, min_strength=MIN_STRENGTH
-        )
+        network = MultiPose(PUBLISHED[NAME].width, num_people=MAX_PEOPLE, min_strength=MIN_STRENGTH)
         network.load_state_dict(read_shipped(NAME)[0])
         self.network = network.eval().to(self.device or get_device())
 

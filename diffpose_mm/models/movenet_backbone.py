@@ -146,8 +146,8 @@ class MoveNetBackbone(BaseModule):
         if x.shape[-2] % STRIDE or x.shape[-1] % STRIDE or 0 in x.shape[-2:]:
             raise ValueError(
                 f'MoveNetBackbone: the input is {tuple(x.shape)}, height and width have to be '
-                f'multiples of {STRIDE}: change input_size of the codec, or pad_size_divisor of the '
-                'data preprocessor'
+                f'multiples of {STRIDE}: change input_size of the codec, or pad_size_divisor of '
+                'the data preprocessor'
             )
         found: dict[str, Tensor] = {}
         laterals: dict[str, Tensor] = {}

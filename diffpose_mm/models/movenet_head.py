@@ -28,7 +28,7 @@ class MoveNetHead(HeatmapHead):
     ``flip_test`` all four answers are averaged over the mirrored crop before that: averaged
     coordinates would mix two people where the mirrored crop answers for another one.
 
-    ``loss`` trains the heatmaps alone.
+    ``loss`` trains the heatmaps alone; the other three heads have no gradient and stay as they are.
 
     Args:
         in_channels (int): Of the feature. Defaults to 24.
@@ -70,6 +70,8 @@ class MoveNetHead(HeatmapHead):
                 for name in BRANCHES
             }
         )
+        for name in set(BRANCHES) - {'heatmap'}:
+            self.branches[name].requires_grad_(False)
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Heatmaps (N, K, H, W), from 0 to 1, of the last feature (N, C, H, W)."""

