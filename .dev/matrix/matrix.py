@@ -153,9 +153,9 @@ class Cell:
             output = self.in_cell('suite', '-m', 'pytest', '-q', '-n', self.jobs,
                                   '--dist', 'worksteal', '-p', 'no:cacheprovider')  # fmt: skip
         except StepError as error:
-            summary = last_line((self.folder / 'suite.log').read_text())
+            summary = outcome((self.folder / 'suite.log').read_text())
             raise StepError(summary or str(error)) from None
-        return dict(seconds=round(time.monotonic() - start), summary=last_line(output).strip('= '))
+        return dict(seconds=round(time.monotonic() - start), summary=outcome(output))
 
     def smoke(self):
         """The demo's job at its smallest, by `python -m diffpose_mm`, without mim."""
@@ -197,6 +197,14 @@ def last_line(text):
     """The last line that is not empty."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else ''
+
+
+def outcome(text):
+    """What pytest says at its end; libraries may print more when they are unloaded."""
+    lines = re.findall(
+        r'^=* ?(\d+ (?:passed|failed|error|skipped).*?)(?: =*)?$', text, re.MULTILINE
+    )
+    return lines[-1] if lines else last_line(text)
 
 
 def writers():

@@ -70,10 +70,13 @@ class PersonDetector:
                 which = (
                     f'the person detector det_model={self.model!r}, det_weights={self.weights!r}'
                 )
+            reason = ' '.join(str(error).split()) or type(error).__name__
             raise ValueError(
-                f'{which} cannot be built: {str(error) or type(error).__name__}. Give another '
-                "det_model and det_weights, or bboxes=, or det_model='whole_image' (on the command "
-                'line --det-model, --det-checkpoint, --boxes FILE, --det-model whole_image)'
+                f'{which} cannot be built: {reason}. '
+                "Give another det_model and det_weights, or bboxes=, or det_model='whole_image' "
+                '(on the command line --det-model, --det-checkpoint, --boxes FILE, --det-model '
+                'whole_image); --det-model hf:PekingU/rtdetr_v2_r18vd is one of the Hugging Face '
+                'hub, torchvision:fasterrcnn_resnet50_fpn_v2 one of torchvision'
             ) from error
 
     def __call__(

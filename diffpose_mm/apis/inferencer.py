@@ -32,11 +32,13 @@ class DiffPoseInferencer(Pose2DInferencer):
         pose3d, pose3d_weights: Accepted for ``MMPoseInferencer``'s order; must be None.
         device (str, optional): Defaults to a GPU if there is one.
         scope (str): Defaults to 'mmpose'.
-        det_model (str | Config, optional): Config, name or alias of a detector of mmdet, or
-            'whole_image'. Defaults to RTMDet-m for people, whose weights are downloaded.
+        det_model (str | Config, optional): What finds people, see :func:`find_detector`: config,
+            name or alias of mmdet, ``hf:OWNER/NAME`` or a folder (transformers),
+            ``torchvision:NAME``, or 'whole_image'. Defaults to the first of a fixed order that can
+            be had (docs/detectors.md).
         det_weights (str, optional): Its checkpoint; without ``det_model``, the config in it counts.
-        det_cat_ids (int | Sequence[int], optional): Its labels for people. Defaults to 0, the
-            person of COCO.
+        det_cat_ids (int | Sequence[int], optional): Its labels for people. Defaults to those that
+            are called person.
         show_progress (bool): Defaults to False.
 
     Raises:

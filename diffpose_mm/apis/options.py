@@ -36,6 +36,7 @@ class InferenceOptions:
         return_hypotheses: Put ``hypotheses`` and ``hypothesis_scores`` into the predictions.
         bboxes: Boxes, see :class:`GivenBoxes`. No detector runs.
         bbox_thr, nms_thr: Of the detector.
+        max_people: The most people of a frame that the detector gives; the best ones are kept.
         use_oks_tracking, tracking_thr: Track by keypoints in place of boxes; least similarity.
         merge_results: False gives one data sample a person.
         pose_based_nms: Leave out poses that lie on another one's joints.
@@ -70,6 +71,7 @@ class InferenceOptions:
     bboxes: Sequence | Mapping | None = None
     bbox_thr: float = 0.3
     nms_thr: float = 0.3
+    max_people: int | None = None
     use_oks_tracking: bool = False
     tracking_thr: float = 0.3
     merge_results: bool = True
@@ -105,6 +107,11 @@ class InferenceOptions:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(f'batch_size={size!r} has to be a whole number of at least 1')
         self.batch_size = int(size)
+        most = self.max_people
+        if most is not None and (
+            isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1
+        ):
+            raise ValueError(f'max_people={most!r} has to be a whole number of at least 1')
         for name in ('bbox_thr', 'nms_thr', 'tracking_thr', 'kpt_thr', 'wait_time'):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or value != value:

@@ -74,7 +74,9 @@ def people_finder(inferencer: 'DiffPoseInferencer', options: InferenceOptions) -
         return GivenBoxes(options.bboxes)
     if inferencer.detector is None:
         return WholeImage()
-    return DetectedPeople(inferencer.detector, options.bbox_thr, options.nms_thr)
+    return DetectedPeople(
+        inferencer.detector, options.bbox_thr, options.nms_thr, options.max_people
+    )
 
 
 def check_resume(source: FrameSource, options: InferenceOptions) -> None:

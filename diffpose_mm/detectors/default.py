@@ -1,20 +1,16 @@
 """The detector that runs where none is named: the first of a fixed order that can be had."""
 
-import os.path as osp
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from mmpose.apis.inferencers.utils import default_det_models
 
+from ..requirements import check_detector_library
+from .downloads import download
 from .interface import Detections, Detector, DetectorError
 from .mmdet_detector import MMDetDetector
 from .shipped import SHIPPED
-
-ANSWER_SECONDS = 10
-"""After which a host of weights that is silent counts as down; a download waits for ever."""
 
 
 class ZooRTMDet(MMDetDetector):
@@ -24,28 +20,15 @@ class ZooRTMDet(MMDetDetector):
         default = default_det_models['human']
         super().__init__(default['model'], default['weights'], device, "mmdet's RTMDet-m")
 
-    def prepare(self) -> None:
-        """See :class:`Detector`; a host that does not answer is not waited for."""
-        if self.inferencer is None and self.weights and '://' in self.weights:
-            check_answers(self.weights)
-        super().prepare()
+    def build(self) -> Any:
+        """See :class:`MMDetDetector`."""
+        # Before a download that would be for nothing.
+        check_detector_library()
+        return super().build()
 
-
-def check_answers(address: str) -> None:
-    """Raise unless a file was downloaded before, or its host answers.
-
-    Raises:
-        DetectorError: Names the host.
-    """
-    cached = osp.join(torch.hub.get_dir(), 'checkpoints', osp.basename(address))
-    if osp.isfile(cached):
-        return
-    request = urllib.request.Request(address, method='HEAD')
-    try:
-        urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()
-    except OSError as error:
-        reason = getattr(error, 'reason', None) or error
-        raise DetectorError(f'{address} cannot be downloaded ({reason})') from error
+    def checkpoint(self) -> str | None:
+        """The file of its weights; a host that does not answer is not waited for."""
+        return download(self.weights) if self.weights and '://' in self.weights else self.weights
 
 
 def default_order(device: str | None) -> list[Detector]:

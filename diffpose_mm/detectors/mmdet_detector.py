@@ -68,14 +68,19 @@ class MMDetDetector:
                 classes = [classes] if isinstance(classes, str) else classes
                 self.names = dict(enumerate(map(str, classes)))
 
+    def checkpoint(self) -> str | None:
+        """Where its weights are read from."""
+        return self.weights
+
     def build(self) -> Any:
         """Mmdet's inferencer, with the weights in it."""
         # Asked for here, so that boxes given by hand need no mmdet.
         check_detector_library()
         from mmdet.apis import DetInferencer
 
-        if self.weights is not None:
-            read_checkpoint(self.weights)
+        weights = self.checkpoint()
+        if weights is not None:
+            read_checkpoint(weights)
         model, scope = self.model, 'mmdet'
         if isinstance(model, str) and model.endswith('.py'):
             model = Config.fromfile(model)
@@ -83,7 +88,7 @@ class MMDetDetector:
             scope = model.get('default_scope', scope)
         return DetInferencer(
             model=model,
-            weights=self.weights,
+            weights=weights,
             device=self.device,
             scope=scope,
             show_progress=False,
