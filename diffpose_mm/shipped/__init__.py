@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from .safetensors_file import parse_safetensors
+from ..weights import read_safetensors
 
 SCHEME = 'shipped://'
 FOLDER = Path(__file__).resolve().parent
@@ -101,7 +101,7 @@ def read_shipped(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
             f'{path}: is not the file that diffpose_mm comes with ({len(data):,} bytes, another '
             'sha256): install the package again, or give another file by its own path'
         )
-    tensors, metadata = parse_safetensors(data)
+    tensors, metadata = read_safetensors(path)
     return {key: value.float() for key, value in tensors.items()}, metadata
 
 

