@@ -60,7 +60,9 @@ model = dict(
         type='MoveNetBackbone',
         width=1.75,
         outputs=('p4',),
-        init_cfg=dict(type='Pretrained', checkpoint='shipped://movenet-thunder'),
+        init_cfg=dict(
+            type='Pretrained', prefix='backbone.', checkpoint='shipped://movenet-thunder'
+        ),
     ),
     head=dict(
         type='MoveNetHead',
