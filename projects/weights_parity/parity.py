@@ -5,7 +5,7 @@ is installed. Of H the classic head alone is run, which keeps the files below 3 
 """
 
 import argparse
-import gc
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +13,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from diffpose_mm.models.vitpose import run_vitpose
-from diffpose_mm.tools.weights import picture, run_transformers
+from diffpose_mm.tools.weights import picture
 from diffpose_mm.weights import EXPERTS, read_safetensors, read_weights, write_hugging_face
 
 HERE = Path(__file__).parent
@@ -73,47 +74,78 @@ def row(cells):
     print('| ' + ' | '.join(cells) + ' |', flush=True)
 
 
-def measure(size, head, experts, work, half):
+class Transformers:
+    """The process of transformers' side."""
+
+    def __init__(self, work):
+        self.input, self.output = work / 'in.npy', work / 'out.npz'
+        np.save(self.input, picture(192, 256).numpy())
+        script = [sys.executable, '-W', 'ignore', HERE / 'transformers_worker.py']
+        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(script, text=True, **pipes)
+
+    def order(self, *words):
+        print(json.dumps(words), file=self.process.stdin, flush=True)
+        if self.process.stdout.readline().strip() != 'done':
+            raise RuntimeError(f'transformers failed at {words}')
+
+    def run(self, folder, expert=0):
+        """Features and heatmaps of a folder; nothing of it may stay random."""
+        self.order('run', str(folder), str(self.input), str(self.output), expert)
+        with np.load(self.output) as arrays:
+            report = json.loads(str(arrays['report']))
+            assert not report['missing_keys'] + report['mismatched_keys'], report
+            return {name: arrays[name] for name in ('features', 'heatmaps')}
+
+
+def measure(theirs, size, head, experts, work, half):
     """Print the rows of one model: the hub's form, ViTAE's, and there and back."""
     name = f'{size} {"++" if experts > 1 else head}'
     folder = work / 'hub'
-    script = [sys.executable, HERE / 'random_model.py', folder, size, head, str(experts)]
-    subprocess.run([*script, 'half' if half else 'whole'], check=True, stderr=subprocess.DEVNULL)
-    pixels = picture(192, 256)
-    chosen = range(experts) if size in 'SB' or experts == 1 else (0, experts - 1)
-    theirs = {i: run_transformers(folder, pixels, i) for i in chosen}
-    for i in chosen:
-        which = f', {EXPERTS[i]}' if experts > 1 else ''
-        row([f'hub, safetensors{which}', name, *difference(ours_of(folder, EXPERTS[i]), theirs[i])])
+    theirs.order('make', str(folder), size, head, experts, half)
+    first = theirs.run(folder)
+    row(['hub, safetensors', name, *difference(ours_of(folder), first)])
+    if experts > 1:
+        last = EXPERTS[experts - 1]
+        outputs = difference(ours_of(folder, last), theirs.run(folder, experts - 1))
+        row([f'hub, expert {last}', name, *outputs])
     state = read_safetensors(folder / 'model.safetensors')[0]
     torch.save({'state_dict': vitae_names(state)}, work / 'vitae.pth')
     del state
-    row(["ViTAE's .pth", name, *difference(ours_of(work / 'vitae.pth'), theirs[0])])
+    row(["ViTAE's .pth", name, *difference(ours_of(work / 'vitae.pth'), first)])
     (work / 'vitae.pth').unlink()
     if not half:
         write_hugging_face(read_weights(folder), work / 'back')
-        back = run_transformers(work / 'back', pixels)
-        pair = [torch.from_numpy(theirs[0][key]) for key in ('features', 'heatmaps')]
-        row(["to mmpose's and back, transformers' both", name, *difference(pair, back)])
-    gc.collect()
+        pair = [torch.from_numpy(first[key]) for key in ('features', 'heatmaps')]
+        row(
+            [
+                "to mmpose's and back, by transformers",
+                name,
+                *difference(pair, theirs.run(work / 'back')),
+            ]
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--sizes', default='SBLH', help='which of S, B, L, H')
     parser.add_argument(
-        '--half', default='H', help='sizes whose files are float16, to need half the disk'
+        '--half', default='LH', help='sizes whose files are float16, to need half the disk'
     )
     args = parser.parse_args()
     start = time.time()
     row(['source', 'model', 'features: largest difference', 'heatmaps'])
     row(['---'] * 4)
-    for size in args.sizes:
-        for head, experts in (('classic', 1), ('simple', 1), ('classic', 6)):
+    common = tempfile.TemporaryDirectory()
+    theirs = Transformers(Path(common.name))
+    for head, experts in (('classic', 1), ('simple', 1), ('classic', 6)):
+        for size in args.sizes:
             if size == 'H' and (head, experts) != ('classic', 1):
                 continue
             with tempfile.TemporaryDirectory() as work:
-                measure(size, head, experts, Path(work), size in args.half)
+                measure(theirs, size, head, experts, Path(work), size in args.half)
+    theirs.process.stdin.close()
+    common.cleanup()
     print(f'{time.time() - start:.0f} s', file=sys.stderr)
 
 

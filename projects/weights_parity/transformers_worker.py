@@ -1,18 +1,26 @@
-"""A ViTPose of transformers with random weights in which nothing vanishes, saved as the hub has it.
+"""transformers' side of the study: random models saved as the hub has them, and folders run.
 
-Run in a process of its own, as transformers and mmpretrain can exclude each other.
+One process for the whole study, because transformers and mmpretrain can exclude each other, and
+because transformers takes long to import. Orders are lines of JSON: a function's name, then its
+arguments.
 """
 
+import json
+import runpy
 import sys
+from pathlib import Path
 
 import torch
 
+# The script that the tool `weights` runs; it imports nothing of the package.
+SIDE = Path(__file__).parents[2] / 'diffpose_mm' / 'weights' / 'transformers_side.py'
+run = runpy.run_path(str(SIDE))['main']
 SIZES = {'S': (384, 12, 12), 'B': (768, 12, 12), 'L': (1024, 24, 16), 'H': (1280, 32, 16)}
 # part_features of the hub's ViTPose++.
 PARTS = {'S': 96, 'B': 192, 'L': 256, 'H': 320}
 
 
-def main(folder, size, head, experts, half):
+def make(folder, size, head, experts, half):
     from transformers import VitPoseBackboneConfig, VitPoseConfig, VitPoseForPoseEstimation
 
     torch.manual_seed(0)
@@ -49,4 +57,7 @@ def main(folder, size, head, experts, half):
 
 
 if __name__ == '__main__':
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] == 'half')
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        {'make': make, 'run': run}[name](*arguments)
+        print('done', flush=True)
