@@ -136,8 +136,10 @@ def _read_torch(path: str) -> dict:
             checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu', logger='silent')
         else:
             _check_sums(path, where)
-            # Said here, no variable of the environment can turn it off.
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+            # Said here, no variable of the environment can turn it off. Of a path torch 2.14 would
+            # look at the ending.
+            with open(path, 'rb') as file:
+                checkpoint = torch.load(file, map_location='cpu', weights_only=True)
     except CheckpointError:
         raise
     except READING_ERRORS as error:

@@ -244,6 +244,12 @@ def test_not_a_checkpoint(content, tmp_path):
         read_checkpoint(str(path))
 
 
+def test_a_file_of_torch_under_another_name(model, tmp_path):
+    """Broken if the ending of the name decided how a file is read."""
+    path = save(model.state_dict(), tmp_path / 'model.safetensors')
+    assert read_checkpoint(path)['state_dict'].keys() == model.state_dict().keys()
+
+
 def test_without_weights(tmp_path):
     with pytest.raises(CheckpointError, match='state_dict'):
         read_checkpoint(save(dict(epoch=3), tmp_path / 'empty.pth'))
