@@ -139,6 +139,8 @@ setup(
     extras_require={
         'tests': read_requirements('tests'),
         'tracking': read_requirements('optional'),
+        'hub': read_requirements('hub'),
+        'transformers': read_requirements('transformers'),
     },
     cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},
     zip_safe=False,

@@ -1,7 +1,7 @@
 """Small ViTPose models in every naming, and what they compute by the formulas of the papers.
 
-Weights are drawn by name, so that a script which records what a library computes of them, and a test
-which compares with the record, have the same without a file of weights.
+Weights are drawn by name, so that a script which records what a library computes of them, and a
+test which compares with the record, have the same without a file of weights.
 """
 
 import zlib
@@ -114,7 +114,7 @@ def vitae(kind='classic', heads=6, **sizes):
             own = {name for name in state if name.startswith('keypoint_head.')}
             for name in own:
                 new = name.replace('keypoint_head.', start)
-                state[new] = state[name] + (i + 1) * 0.01 if 'running' not in name else state[name]
+                state[new] = state[name] * (0.9 - i / 10) if 'final_layer' in name else state[name]
     return state
 
 
@@ -174,9 +174,10 @@ def forward(state, heads=HEADS, expert=0, head=None):
 
 
 def _heatmaps(x, w):
+    weight, bias = w['head.conv.weight'].double(), w['head.conv.bias'].double()
     if 'head.deconv1.weight' not in w:
         x = F.interpolate(x.relu(), scale_factor=4, mode='bilinear', align_corners=False)
-        return F.conv2d(x, w['head.conv.weight'], w['head.conv.bias'], padding=1)
+        return F.conv2d(x, weight, bias, padding=1)
     for i in (1, 2):
         x = F.conv_transpose2d(x, w[f'head.deconv{i}.weight'].double(), stride=2, padding=1)
         norm = {
@@ -185,7 +186,7 @@ def _heatmaps(x, w):
         }
         x = (x - norm['running_mean']) / torch.sqrt(norm['running_var'] + 1e-5)
         x = (x * norm['weight'] + norm['bias']).relu()
-    return F.conv2d(x, w['head.conv.weight'].double(), w['head.conv.bias'].double())
+    return F.conv2d(x, weight, bias)
 
 
 def config(kind='classic', size=SIZE, dims=DIMS, depth=DEPTH, heads=HEADS):

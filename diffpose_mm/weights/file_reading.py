@@ -162,8 +162,10 @@ def _read_torch(path: Path, start: bytes) -> Any:
                 f'{path} is TorchScript, a program and not weights; take the checkpoint of it'
             )
     try:
-        # Said here, no variable of the environment can turn it off.
-        return torch.load(path, map_location='cpu', weights_only=True)
+        # weights_only said here, no variable of the environment can turn it off. An open file,
+        # because torch 2.14 hands a path that ends in .safetensors to that library.
+        with open(path, 'rb') as file:
+            return torch.load(file, map_location='cpu', weights_only=True)
     except (
         pickle.UnpicklingError,
         EOFError,

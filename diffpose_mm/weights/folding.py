@@ -19,6 +19,9 @@ from .namings import VITAE
 EXPERTS = ('coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'wholebody')
 """The data sets of ViTPose++'s experts, in the order of ``dataset_index``."""
 
+KEYPOINTS = dict(zip(EXPERTS, (17, 14, 16, 17, 17, 133)))
+"""Keypoints of each data set; a head with more is cut to them, as ViTAE's own split does."""
+
 _EXPERT = re.compile(r'(?P<mlp>.*\.mlp\.)experts\.(?P<index>\d+)\.(?P<kind>weight|bias)')
 
 
@@ -134,6 +137,10 @@ def _own_head(
     kept |= {
         name.replace(own, start, 1): value for name, value in state.items() if name.startswith(own)
     }
+    for kind in ('weight', 'bias'):
+        name = f'{start}final_layer.{kind}'
+        if name in kept:
+            kept[name] = kept[name][: KEYPOINTS[EXPERTS[index]]]
     unused = [name for name in state if name.startswith(start)]
     return kept, unused + [name for name in heads if not name.startswith(own)]
 
