@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from mmpose.evaluation.metrics import CocoMetric
 
 from diffpose_mm.datasets.body.clip_dataset import ClipDataset
 from diffpose_mm.datasets.body.label_keypoints import convert_labels
@@ -50,6 +51,33 @@ def test_a_file_of_another_set_is_refused_where_it_says_so(tmp_path):
         ValueError, match="are coco17, .* posetrack17: give label_keypoints='coco17'"
     ):
         PoseTrack18ClipDataset(**coco_file(tmp_path))
+
+
+@pytest.mark.parametrize('shift, expected', [(0, 1.0), (60, 0.0)])
+def test_mmposes_metric_counts_the_shared_keypoints(tmp_path, shift, expected):
+    """A PoseTrack-17 model on COCO-17 labels: head_bottom and head_top, which the labels lack, and
+    the eyes, which the model lacks, have no say. The metric takes its truth from the samples."""
+    dataset = PoseTrack18ClipDataset(**coco_file(tmp_path), label_keypoints='coco17')
+    info = dataset.get_data_info(0)
+    keypoints = info['keypoints'] + shift
+    keypoints[0, 1:3] = 1000
+    metric = CocoMetric(use_area=False, outfile_prefix=str(tmp_path / 'coco'))
+    metric.dataset_meta = dataset.metainfo
+    sample = dict(
+        id=1,
+        img_id=1,
+        category_id=1,
+        ori_shape=(100, 100),
+        raw_ann_info=info['raw_ann_info'],
+        pred_instances=dict(
+            keypoints=keypoints,
+            keypoint_scores=np.ones((1, 17)),
+            bbox_scores=np.ones(1),
+        ),
+        gt_instances=dict(bbox_scores=np.ones(1), bbox_scales=np.full((1, 2), 40.0)),
+    )
+    metric.process([], [sample])
+    assert metric.evaluate(1)['coco/AP'] == pytest.approx(expected)
 
 
 def test_a_set_of_another_size_is_read(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.fileio import join_path
-from mmengine.logging import print_log
+from mmengine.logging import MessageHub, print_log
 from mmengine.utils import is_abs
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
@@ -129,6 +129,10 @@ class ClipDataset(BaseCocoStyleDataset):
         if not self.METAINFO or kwargs.get('metainfo') is not None:
             check_metainfo(name, kwargs.get('metainfo'))
         super().__init__(ann_file=ann_file, bbox_file=bbox_file, **kwargs)
+        if label_keypoints is not None and self.test_mode:
+            # Metrics would read the file as it is; without it they take the samples' annotations.
+            hub = MessageHub.get_current_instance()
+            hub.pop_info(f'{self._metainfo["dataset_name"]}_ann_file', None)
         self._metainfo['box_source'] = 'detected' if self.bbox_file else 'ground_truth'
 
     @property
