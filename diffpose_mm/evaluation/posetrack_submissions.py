@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diffpose_mm.keypoint_sets import find_keypoint_set
 from diffpose_mm.posetrack.evaluator_fields import submitted_keypoints, with_evaluator_fields
 from diffpose_mm.posetrack.keypoints import KEYPOINTS, PERSON_CATEGORY
 
@@ -40,7 +41,8 @@ def write_submission(
         The files written.
     """
     names = list(keypoint_names)
-    _columns(names, 'the predictions')
+    if find_keypoint_set(names) is None:
+        _columns(names, 'the predictions')
     # Keypoints that PoseTrack has and the model has not (the ears) are written as unannotated.
     source = [names.index(name) if name in names else None for name in KEYPOINTS]
     folder = Path(folder)

@@ -1,8 +1,8 @@
 """Weights of a head for one set of keypoints made into those of a head for another set.
 
-COCO-17 and PoseTrack-17 have the same number of keypoints, so weights of the one load into the other
-without a word, and the rows of the eyes become those of head_bottom and head_top. Here rows go by
-names: those of shared keypoints are taken, the others are left as they were initialised.
+COCO-17 and PoseTrack-17 have the same number of keypoints, so weights of the one load into the
+other without a word, and the rows of the eyes become those of head_bottom and head_top. Here rows
+go by names: those of shared keypoints are taken, the others are left as they were initialised.
 """
 
 from __future__ import annotations
