@@ -27,7 +27,8 @@ def matrix(tmp_path, monkeypatch):
     docs = tmp_path / 'docs' / 'installation.md'
     docs.parent.mkdir()
     docs.write_text((ROOT / 'docs/installation.md').read_text())
-    for name, value in (('ROOT', tmp_path), ('WORK', tmp_path / 'work'), ('DOCS', docs)):
+    places = dict(ROOT=tmp_path, WORK=tmp_path / 'work', DOCS=docs, RESULTS=tmp_path / 'results')
+    for name, value in places.items():
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(module, 'find_python', lambda version: f'python{version}')
     monkeypatch.setattr(module, 'commit', lambda: 'abc1234')
@@ -37,7 +38,7 @@ def matrix(tmp_path, monkeypatch):
         module.calls.append('setup')
         (cell.venv / 'stamps').mkdir(parents=True, exist_ok=True)
         (cell.venv / 'stamps/package').touch()
-        return dict(seconds=99, cached=True, megabytes=1)
+        return dict(seconds=99, megabytes=1)
 
     def again(cell):
         module.calls.append('again')
@@ -96,6 +97,25 @@ def test_exchange_is_done_when_every_cell_was_read(matrix):
     (second.folder / 'exchange.json').touch()
     assert not first.done('exchange', 'abc1234')
     assert not first.done('exchange', 'def5678')
+
+
+@pytest.mark.parametrize(
+    ('log', 'shown'),
+    [
+        ('====== 3 failed, 9 passed in 3.10s ======\n', '3 failed, 9 passed in 3.10s'),
+        ('12 passed, 1 skipped in 3s\nSkipping OneDL datasets.\n', '12 passed, 1 skipped in 3s'),
+        ('Segmentation fault\n', 'Segmentation fault'),
+    ],
+)
+def test_outcome_of_a_suite_is_what_pytest_said(matrix, log, shown):
+    """Broken if the last words of a library stood in the table in place of the tests."""
+    assert matrix.outcome(log) == shown
+
+
+def test_set_up_on_a_busy_machine_is_told(matrix):
+    """Broken if a time that other work made longer looked like one of this."""
+    assert matrix.seconds(dict(seconds=120, load=0.9)) == '120 s'
+    assert matrix.seconds(dict(seconds=300, load=64.2)) == '300 s at a load of 64'
 
 
 def test_table_has_a_line_for_every_cell_and_hides_no_failure(matrix):

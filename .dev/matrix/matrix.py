@@ -1,7 +1,7 @@
 """``make matrix``: every cell of Python and stack is set up from nothing and tried.
 
-A cell's results stand in work_dirs/matrix/CELL.json, a step is done once a commit, and what is done
-is not done again: an interrupted run goes on with the same command. At the end the table in
+A cell's results stand in .dev/matrix/results/CELL.json, a step is done once a commit, and what is
+done is not done again: an interrupted run goes on with the same command. At the end the table in
 docs/installation.md is written anew from all results there are. Needs nothing but Python.
 
     make matrix                                     everything; hours, 7 GB, a cell at a time
@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / 'work_dirs' / 'matrix'
+RESULTS = ROOT / '.dev' / 'matrix' / 'results'
 DOCS = ROOT / 'docs' / 'installation.md'
 HERE = '.dev/matrix'
 PYTHONS = ('3.10', '3.11', '3.12', '3.13')
@@ -57,7 +58,7 @@ class Cell:
         self.stack, self.python = name.split('-py')
         self.folder = WORK / name
         self.venv, self.pip_cache = self.folder / 'venv', self.folder / 'pip'
-        self.results_file = WORK / f'{name}.json'
+        self.results_file = RESULTS / f'{name}.json'
         try:
             self.results = json.loads(self.results_file.read_text())
         except FileNotFoundError:
@@ -73,6 +74,7 @@ class Cell:
     def record(self, step, commit, **result):
         """Remember how a step ended, at once and on disk."""
         self.results[step] = dict(commit=commit, date=today(), **result)
+        RESULTS.mkdir(exist_ok=True)
         new = self.results_file.with_suffix('.new')
         new.write_text(json.dumps(self.results, indent=1) + '\n')
         new.replace(self.results_file)
@@ -119,7 +121,8 @@ class Cell:
         if step == 'setup':
             shutil.rmtree(self.pip_cache, ignore_errors=True)
         size = subprocess.check_output(['du', '-sm', self.venv], text=True).split()[0]
-        return dict(seconds=seconds, megabytes=int(size))
+        load = round(os.getloadavg()[1], 1)
+        return dict(seconds=seconds, megabytes=int(size), load=load)
 
     def again(self):
         """What a set-up takes that has nothing to do."""
@@ -232,7 +235,8 @@ def commit():
     """The commit that is tried; with a mark if more than the table differs from it."""
     git = ['git', '-C', str(ROOT)]
     head = subprocess.check_output([*git, 'rev-parse', '--short', 'HEAD'], text=True).strip()
-    changed = subprocess.check_output([*git, 'status', '--porcelain', '-uno', ':!docs'], text=True)
+    others = (':!docs', ':!.dev/matrix/results')
+    changed = subprocess.check_output([*git, 'status', '--porcelain', '-uno', *others], text=True)
     return head + ('+' if changed.strip() else '')
 
 
@@ -279,6 +283,13 @@ def mark(results, step, text=None):
     return text(result) if text else 'yes'
 
 
+def seconds(result):
+    """What a set-up took; and the load of the machine, where it had more to do than this."""
+    load = result.get('load', 0)
+    busy = f' at a load of {load:.0f}' if load > os.cpu_count() else ''
+    return f'{result["seconds"]} s{busy}'
+
+
 def row(name):
     """A line of the table."""
     stack, python = name.split('-py')
@@ -300,8 +311,8 @@ def row(name):
         stack,
         python,
         shown,
-        mark(results, 'cold', lambda r: f'{r["seconds"]} s'),
-        mark(results, 'setup', lambda r: f'{r["seconds"]} s'),
+        mark(results, 'cold', seconds),
+        mark(results, 'setup', seconds),
         mark(results, 'again', lambda r: f'{r["seconds"]} s'),
         mark(results, 'import'),
         mark(results, 'suite', lambda r: re.sub(r' in .*', '', r['summary'])),
