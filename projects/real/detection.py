@@ -1,6 +1,7 @@
 """How many of the people of real videos a detector finds, against a count by eye.
 
-    python projects/real/detection.py ../shared
+    python projects/real/detection.py ../shared          # the table
+    python projects/real/detection.py ../shared crowd    # a picture put together of 30 people
 
 Twelve frames of each video, spread over it. PEOPLE is how many people were seen on them by looking;
 a detector's boxes with a score above 0.3 are counted, up to that number, and what is more is extra.
@@ -109,5 +110,22 @@ def main(shared):
     print(f'shipped: {seconds / FRAMES / len(PEOPLE):.2f} s of processor time a frame')
 
 
+def crowd(shared):
+    """Print how many are found of 30 people on one picture, at several sizes."""
+    tiles = []
+    for video, left, right in (('juggle', 480, 800), ('squats', 75, 645)):
+        frame = frames_of(Path(shared, 'real', 'videos', f'{video}.mp4'))[6]
+        tiles.append(cv2.resize(frame[:, left:right], (200, 450)))
+    row = np.hstack([*tiles, *(tile[:, ::-1] for tile in tiles)] * 2 + tiles)
+    picture = np.vstack([row] * 3)
+    for sides in ((256, 512), (512, 1024)):
+        detector = MultiPoseDetector('cpu', sides)
+        detector.prepare()
+        found = select_persons(detector([picture])[0], (0,), picture.shape[:2], SCORE, 0.3)
+        print(
+            f'{picture.shape[1]}x{picture.shape[0]}, 30 people, sizes {sides}: {len(found)} found'
+        )
+
+
 if __name__ == '__main__':
-    main(sys.argv[1])
+    (crowd if sys.argv[2:] == ['crowd'] else main)(sys.argv[1])
