@@ -25,7 +25,9 @@ from ..datasets.kept_features import (
 )
 from ..feature_cache import FeatureCache, FeatureCacheError, decode, encode
 from ..files import atomic_write
-from .checkpoint import SHOWN_KEYS, CheckpointError, read_checkpoint
+from .checkpoint import CheckpointError, read_checkpoint
+
+SHOWN_KEYS = 5
 
 BACKBONE = 'backbone.pth'
 PLAIN_CONSTRUCTORS = (None, 'DefaultOptimWrapperConstructor')
