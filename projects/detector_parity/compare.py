@@ -69,7 +69,7 @@ def torchvision_cases(folder, only):
             elif 'cls_logits' in key or 'cls_score' in key or 'classification_head' in key:
                 if value.dim() > 1:
                     value.normal_(std=0.2)
-                elif len(value) % classes == 0:
+                elif value.dim() == 1 and len(value) % classes == 0:
                     value.fill_(-1)
                     value[1::classes] = 4  # more people than other things
         if not name.endswith('v2') and 'ssd' not in name:
