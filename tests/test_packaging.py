@@ -245,6 +245,9 @@ def test_wheel_holds_the_package_and_nothing_else(installed):
     assert not [path for path in modules if not (installed / path).exists()]
     assert (installed / 'diffpose_mm/.mim/model-index.yml').exists()
     assert (installed / 'diffpose_mm/py.typed').exists(), 'type checkers would ignore all types'
+    weights = {path.name for path in (ROOT / 'diffpose_mm/shipped').iterdir() if path.is_file()}
+    assert len(weights) > 6
+    assert weights == {p.name for p in (installed / 'diffpose_mm/shipped').iterdir() if p.is_file()}
     for path in (ROOT / 'configs').rglob('*.py'):
         copy = installed / 'diffpose_mm/.mim' / path.relative_to(ROOT)
         assert copy.read_bytes() == path.read_bytes()

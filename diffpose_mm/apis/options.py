@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..clip import check_frame_offsets
+from ..keypoint_sets import keypoint_set
 from .formats import check_formats
 from .naming import folder_of
 from .windows import check_mode
@@ -33,6 +34,8 @@ class InferenceOptions:
         streaming: Each person-frame goes through the backbone once, and not with every window
             that it belongs to; see :class:`StreamingPoser`. Only for clips.
         sampling_steps, num_hypotheses: In place of the config's ``test_cfg``.
+        keypoints: Give the keypoints of this set, in place of the model's: a name in
+            ``KEYPOINT_SETS``. Those that the model does not have are absent: (0, 0) with score 0.
         return_hypotheses: Put ``hypotheses`` and ``hypothesis_scores`` into the predictions.
         bboxes: Boxes, see :class:`GivenBoxes`. No detector runs.
         bbox_thr, nms_thr: Of the detector.
@@ -67,6 +70,7 @@ class InferenceOptions:
     streaming: bool = False
     sampling_steps: int | None = None
     num_hypotheses: int | None = None
+    keypoints: str | None = None
     return_hypotheses: bool = False
     bboxes: Sequence | Mapping | None = None
     bbox_thr: float = 0.3
@@ -132,6 +136,8 @@ class InferenceOptions:
                     f'frame_offsets={self.frame_offsets!r} has to be a list of integers'
                 )
             check_frame_offsets(tuple(self.frame_offsets))
+        if self.keypoints is not None:
+            keypoint_set(self.keypoints)
         if self.skeleton_style not in SKELETON_STYLES:
             raise ValueError(
                 f'skeleton_style={self.skeleton_style!r} has to be one of {SKELETON_STYLES}'

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.runner.amp import autocast
 from mmpose.engine.optim_wrappers import LayerDecayOptimWrapperConstructor
 from mmpose.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
@@ -27,6 +27,22 @@ class BFloat16OptimWrapper(OptimWrapper):
         """Autocast the forward pass of ``model``."""
         with super().optim_context(model), autocast(dtype=torch.bfloat16):
             yield
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """mmengine's constructor, whose optimiser gets no parameters that are not trained.
+
+    Args and ``paramwise_cfg`` are those of mmengine's, which hands over frozen ones as well.
+    """
+
+    def __call__(self, model: torch.nn.Module) -> OptimWrapper:
+        """Build the optimiser of a model."""
+        wrapper = super().__call__(model)
+        for group in wrapper.param_groups:
+            group['params'] = [param for param in group['params'] if param.requires_grad]
+        wrapper.param_groups[:] = [group for group in wrapper.param_groups if group['params']]
+        return wrapper
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

@@ -8,15 +8,18 @@ is the same whether the process is new or old.
 import random
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dataset import worker_init_fn
 from mmengine.logging import print_log
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpose.registry import LOOPS
+from torch.utils.data import DataLoader
 
 from ..datasets.samplers import ClipBlockSampler
+from .frozen_backbone import KeptFeaturesCheck, check_frozen
 
 DATA, MODEL = range(2)
 # Message-hub keys that record the progress of a training; they are saved with checkpoints.
@@ -49,10 +52,32 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     during which the process was killed is made up for.
 
     A :class:`ClipBlockSampler` is given ``batch_size`` and ``num_workers`` of its loader.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (DataLoader | dict): Of the frames.
+        *args, **kwargs: Those of mmengine's loop.
+        features (str, optional): Folder of the features that ``cache_features`` kept of the
+            training data, which then take the place of frames. Defaults to None.
+
+    Raises:
+        FeatureCacheError: The features do not fit the data, or the backbone is trained.
     """
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        *args: Any,
+        features: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if features is not None:
+            check_frozen(runner.model)
+            kept = dict(type='KeptFeatures', folder=features, dataset=dataloader['dataset'])
+            dataloader = {**dataloader, 'dataset': kept}
+        super().__init__(runner, dataloader, *args, **kwargs)
+        self._kept = None if features is None else KeptFeaturesCheck(self.dataloader.dataset)
         # mmengine's gives numpy the same seed in every epoch; PyTorch's own seeds do not.
         if getattr(self.dataloader.worker_init_fn, 'func', None) is worker_init_fn:
             self.dataloader.worker_init_fn = ignore_interrupts
@@ -69,6 +94,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         sampler = self.dataloader.sampler
         if getattr(sampler, 'seed', None) == self._built_with:
             sampler.seed = self.runner.seed
+        if self._kept is not None:
+            loaded = bool(self.runner._load_from or self.runner._resume)
+            self._kept.prepare(self.runner.model, loaded)
         self.runner.call_hook('before_train')
         if self._epoch > 0:
             self._validate_if_due()
@@ -85,6 +113,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         seed_everything(self.runner.seed, self.runner.rank, DATA, self._epoch)
         # Workers that persist would carry their generators over from the epoch before.
         self.dataloader._iterator = None
+        if self._kept is not None:
+            self.dataloader.dataset.set_epoch(self._epoch)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         if done:

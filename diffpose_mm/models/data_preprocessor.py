@@ -44,7 +44,8 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
 
         Args:
             data (dict): ``inputs``: list of N tensors (T, 3, h, w) or one tensor (N, T, 3, h, w),
-                usually uint8 BGR; ``data_samples``: list of N samples, or absent.
+                usually uint8 BGR; ``data_samples``: list of N samples, or absent. Or, in place of
+                inputs, ``features``: list of N tensors (T, C, H, W), which are stacked and moved.
             training (bool): Whether ``batch_augments`` are applied. Defaults to False.
 
         Returns:
@@ -55,6 +56,9 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
         Raises:
             ValueError: The inputs are not clips of one shape, or not of ``num_frames`` frames.
         """
+        if 'features' in data:
+            kept = self.cast_data({**data, 'features': torch.stack(list(data['features']))})
+            return {**kept, 'features': kept['features'].float()}
         # Stacked as bytes, so that a single copy of a quarter of the size goes to the device.
         data = self.cast_data({**data, 'inputs': self._stack(data['inputs'])})
         inputs = data['inputs']

@@ -18,6 +18,7 @@ from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.configs import read_config
 from diffpose_mm.detectors import FORMS
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
+from diffpose_mm.keypoint_sets import KEYPOINT_SETS
 from diffpose_mm.visualization.video_figures import TrackHistory, trajectories
 
 DEFAULTS = InferenceOptions()
@@ -176,6 +177,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='values that replace those of the config, as model.test_cfg.flip_test=False',
     )
 
+    parser.add_argument(
+        '--keypoints',
+        choices=list(KEYPOINT_SETS),
+        help="give this set of keypoints in place of the model's; those that the model does not "
+        'have are absent: (0, 0) with score 0',
+    )
     drawing = parser.add_argument_group('drawing')
     drawing.add_argument(
         '--no-video', action='store_true', help='write no drawn video or pictures, no contact sheet'
@@ -265,6 +272,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         streaming=args.streaming,
         sampling_steps=args.steps,
         num_hypotheses=args.hypotheses,
+        keypoints=args.keypoints,
         return_hypotheses=args.save_hypotheses,
         bboxes=None if args.boxes is None else read_boxes(args.boxes),
         bbox_thr=args.bbox_thr,
@@ -332,8 +340,7 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
         files += draw_sheet(results, args.out, args.moments, history, times, names)
     if source.is_clip and history.people:
         plot = osp.join(args.out, 'trajectories.png')
-        meta = results.inferencer.model.dataset_meta['keypoint_id2name']
-        joints = [meta[i] for i in range(len(meta))]
+        joints = results.keypoints.names
         fps = float(source.fps) if source.fps else None
         has_times = any(at is not None for at in times.values())
         trajectories(

@@ -143,7 +143,7 @@ def assemble(
         state['backbone.pos_embed'] = position
         notes += [*folded.notes, note]
     if naming == MMPOSE and f'{prefix}pos_embed' in state and f'{prefix}cls_token' not in state:
-        notes += _drop_class_place(state, prefix)
+        notes += _fold_class_place(state, prefix)
     architecture = None if naming == OTHER else measure(state, prefix, heads, heads_from, size)
     if naming not in (OTHER, MMPOSE):
         _check_config_fits(found.config, architecture, found.origin)
@@ -286,21 +286,18 @@ def _check_config_fits(
         )
 
 
-def _drop_class_place(state: dict[str, torch.Tensor], prefix: str) -> list[str]:
-    """Leave out a class token's place as mmpretrain does, which the model was evaluated with.
+def _fold_class_place(state: dict[str, torch.Tensor], prefix: str) -> list[str]:
+    """Add the place of a class token that is not there to all patches.
 
-    mmpretrain 1.2's ``VisionTransformer._prepare_pos_embed`` drops the first entry where the model
-    has no class token, and so does every model that reads this naming: it is not added.
+    mmpose saves one place a patch. A file in its naming with one more was renamed from the hub's or
+    ViTAE's, whose models add that place; mmpretrain 1.2's ``VisionTransformer`` drops it.
     """
     name = f'{prefix}pos_embed'
     position = state[name]
     if grid_of(position.shape[1]) or not grid_of(position.shape[1] - 1):
         return []
-    state[name] = position[:, 1:]
-    return [
-        'the place of a class token was left out of the position embedding, as mmpretrain does in '
-        'this naming'
-    ]
+    state[name] = position[:, 1:] + position[:, :1]
+    return ['the place of a class token, which is not there, was added to all patches']
 
 
 def _digits_note(path: Path) -> list[str]:

@@ -22,7 +22,7 @@ def __getattr__(name):
     if name.startswith('__') or 'GenerationMixin' in name:
         raise AttributeError(name)
     bases = (factory._BaseAutoModelClass,) if name.startswith('AutoModel') else ()
-    return type(name, bases, dict(from_pretrained=None))
+    return type(name, bases, dict(from_pretrained=None, from_config=None))
 """
 REPORT = (
     'import json, sys, warnings; warnings.simplefilter("ignore")\n'

@@ -15,7 +15,7 @@ from mmengine.logging import MessageHub
 from tools_helpers import CONFIG, arguments
 
 from diffpose_mm.synthetic import synthesize
-from diffpose_mm.tools import test, train
+from diffpose_mm.tools import cache_features, test, train
 
 CHECKPOINT = Path(__file__).parents[2] / 'projects/demo/checkpoints/diffpose_synthetic.pth'
 # Every sort of output, on a number of samples that two do not divide. Matrix products round by the
@@ -86,7 +86,7 @@ def run_two(tmp_path_factory):
     """Runs a tool in two processes; returns for each what it returned and its losses."""
     context = multiprocessing.get_context('forkserver')
     # Not this module: the server has no path to it, and would import nothing without a word.
-    context.set_forkserver_preload([train.__name__, test.__name__])
+    context.set_forkserver_preload([train.__name__, test.__name__, cache_features.__name__])
 
     def run(tool, argv):
         with socket.socket() as free:
@@ -162,3 +162,21 @@ def test_two_processes_with_half_the_batch_train_as_one(drawn, run_two, tmp_path
     weights = [torch.load(tmp_path / number / 'epoch_2.pth')['state_dict'] for number in ('1', '2')]
     for key, value in weights[0].items():
         torch.testing.assert_close(weights[1][key], value, rtol=0, atol=1e-4)
+
+
+def test_two_processes_keep_the_features_of_one(drawn, run_two, tmp_path):
+    """Broken if a view depends on the process that draws it, or a shard is left out."""
+    found = {}
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        argv = [
+            CONFIG, '--checkpoint', str(CHECKPOINT), '--out', str(folder), '--views', '2',
+            '--data-root', str(drawn), '--batch-size', '1', '--num-workers', '0',
+        ]  # fmt: skip
+        views = [cache_features.main(argv)] if number == 1 else [x for x, _ in run_two(
+            'cache_features', argv)]  # fmt: skip
+        assert {cache.views for cache in views} == {2}
+        found[number] = {
+            str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('view-*/*')
+        }
+    assert found[1] == found[2] and len(found[1]) == 4

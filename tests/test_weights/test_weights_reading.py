@@ -89,14 +89,14 @@ def test_buffers_of_the_old_average_are_left_out(tmp_path):
     assert set(old) <= set(weights.unused)
 
 
-def test_a_place_is_added_or_left_out_as_its_authors_do(tmp_path):
-    """Broken if the first of 193 entries were added in mmpose's naming, which drops it."""
+def test_a_place_is_added_unless_a_class_token_has_it(tmp_path):
+    """Broken if the first of 193 entries were dropped where a file was merely renamed."""
     grid = (4, 3)
     state = mmpose(tmp_path)
     place = cases.hugging_face()['backbone.embeddings.position_embeddings']
     state['backbone.pos_embed'] = place
     weights = read_weights(save(tmp_path / 'x.pth', state))
-    assert torch.equal(weights.state_dict['backbone.pos_embed'], place[:, 1:])
+    assert torch.equal(weights.state_dict['backbone.pos_embed'], place[:, 1:] + place[:, :1])
     assert weights.architecture.grid == grid
     state['backbone.cls_token'] = torch.ones(1, 1, cases.DIMS)
     weights = read_weights(save(tmp_path / 'x.pth', state))

@@ -8,7 +8,7 @@ from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import Dataset, Sampler
 
 
-def _clip_keys(dataset: Dataset) -> list[tuple]:
+def clip_keys_of(dataset: Dataset) -> list[tuple]:
     """The video and frame number of every sample, also through concatenations."""
     if hasattr(dataset, 'clip_keys'):
         return dataset.clip_keys()
@@ -16,7 +16,7 @@ def _clip_keys(dataset: Dataset) -> list[tuple]:
         return [
             ((i, video), number)
             for i, part in enumerate(dataset.datasets)
-            for video, number in _clip_keys(part)
+            for video, number in clip_keys_of(part)
         ]
     raise TypeError(
         f'ClipBlockSampler cannot tell the videos of a {type(dataset).__name__}: it takes a clip '
@@ -82,7 +82,7 @@ class ClipBlockSampler(Sampler):
     def _group(self) -> list[list[np.ndarray]]:
         """For every video, the samples of each of its keyframes in order."""
         videos: dict = {}
-        for index, (video, number) in enumerate(_clip_keys(self.dataset)):
+        for index, (video, number) in enumerate(clip_keys_of(self.dataset)):
             videos.setdefault(video, {}).setdefault(number, []).append(index)
         return [
             [np.array(frames[number]) for number in sorted(frames)] for frames in videos.values()
