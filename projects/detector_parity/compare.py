@@ -69,7 +69,7 @@ def torchvision_cases(folder, only):
             elif 'cls_logits' in key or 'cls_score' in key or 'classification_head' in key:
                 if value.dim() > 1:
                     value.normal_(std=0.2)
-                elif len(value) % classes == 0:
+                elif value.dim() == 1 and len(value) % classes == 0:
                     value.fill_(-1)
                     value[1::classes] = 4  # more people than other things
         if not name.endswith('v2') and 'ssd' not in name:
@@ -103,7 +103,8 @@ def transformers_cases(folder, only):
         for key, value in model.named_parameters():
             if 'class' in key and value.dim() == 1:
                 value.data.zero_()
-                value.data[0] = 5  # more people than other things
+                # More people than other things.
+                value.data[0] = 5 if name == 'RTDetr' else 1
         kind = 'RTDetr' if name in ('RTDetrV2', 'DFine') else name
         size = dict(size=dict(height=560, width=560)) if name == 'RfDetr' else {}
         processor = getattr(transformers, f'{kind}ImageProcessor')(**size)
