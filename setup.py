@@ -134,11 +134,16 @@ setup(
     # way, an import hook, would come second to the folder that EditableWheel adds.
     package_dir={'': '.'},
     packages=find_packages(exclude=('configs*', 'projects*', 'tests*', 'work_dirs*', 'build*')),
-    package_data={PACKAGE: ['py.typed']},
+    package_data={
+        PACKAGE: ['py.typed'],
+        f'{PACKAGE}.shipped': ['*.safetensors', 'LICENSE', 'NOTICE', 'README.md'],
+    },
     install_requires=read_requirements('runtime'),
     extras_require={
         'tests': read_requirements('tests'),
         'tracking': read_requirements('optional'),
+        'hub': read_requirements('hub'),
+        'transformers': read_requirements('transformers'),
     },
     cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},
     zip_safe=False,

@@ -11,9 +11,15 @@ the run over ``auto_scale_lr.base_batch_size``::
 
     mim train diffpose_mm diffpose_posetrack18.py --amp --auto-scale-lr
 
-The backbone starts from ViTPose-B's COCO weights out of mmpose's model zoo. Training boxes are the
-annotated ones, enlarged by 25 %; test boxes are those of mmpose's PoseTrack18 detections. To test
-with annotated boxes (such numbers are not comparable with the literature's)::
+The backbone starts from ViTPose-B's COCO weights: those of mmpose's model zoo or, where that cannot
+be reached, of ViTPose's authors on the Hugging Face hub (the same network, trained another time).
+The log says which. Without either::
+
+    mim train diffpose_mm diffpose_posetrack18.py --cfg-options model.backbone.init_cfg=None
+
+Training boxes are the annotated ones, enlarged by 25 %; test boxes are those of mmpose's
+PoseTrack18 detections. To test with annotated boxes (such numbers are not comparable with the
+literature's)::
 
     mim test diffpose_mm diffpose_posetrack18.py --checkpoint CHECKPOINT \
         --cfg-options test_dataloader.dataset.bbox_file=None
@@ -85,7 +91,8 @@ model = dict(
             type='Pretrained',
             prefix='backbone.',
             checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/'
-            'coco/td-hm_ViTPose-base_8xb64-210e_coco-256x192-216eae50_20230314.pth',
+            'coco/td-hm_ViTPose-base_8xb64-210e_coco-256x192-216eae50_20230314.pth'
+            ' or hf:usyd-community/vitpose-base',
         ),
     ),
     neck=dict(

@@ -16,7 +16,8 @@ model = dict(
         drop_path_rate=0.1,
         init_cfg=dict(
             checkpoint='https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/'
-            'coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192-62d7a712_20230314.pth',
+            'coco/td-hm_ViTPose-small_8xb64-210e_coco-256x192-62d7a712_20230314.pth'
+            ' or hf:usyd-community/vitpose-plus-small',
         ),
     ),
     neck=dict(in_channels=384),

@@ -12,10 +12,11 @@ from .requirements import check_requirements
 install()
 check_requirements()
 
-from . import apis, codecs, datasets, engine, evaluation, models, visualization  # noqa: E402, F401
+from . import apis, codecs, datasets, engine, evaluation, loading, models, visualization  # noqa: E402, F401
 from .version import __version__  # noqa: E402
 
-engine.register_safe_globals()
-engine.forbid_loading_code()
+loading.register_safe_globals()
+loading.forbid_loading_code()
+loading.register_schemes()
 
 __all__ = ['__version__']

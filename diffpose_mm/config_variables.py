@@ -18,9 +18,10 @@ from typing import Any
 import mmengine
 from mmengine.config import Config
 
-# What mmengine's runner reads of a config; every other name at the top of one is a variable.
+# What mmengine's runner and our tools read of a config; every other name at its top is a variable.
 RUNNER_FIELDS = {
     'activation_checkpointing',
+    'allow_partial',
     'auto_scale_lr',
     'compile',
     'custom_hooks',
@@ -41,6 +42,7 @@ RUNNER_FIELDS = {
     'optim_wrapper',
     'param_scheduler',
     'randomness',
+    'reinit',
     'resume',
     'sync_bn',
     'test_cfg',

@@ -3,9 +3,9 @@
 mmpose 1.3.2 and what it stands on are last releases; nothing will be mended there. Each entry below
 is for one fault of one release, and inert where the real thing is there and right:
 
-========================= ================================================ =====================
+========================= ================================================ =========================
 release                   fault                                            what happens here
-========================= ================================================ =====================
+========================= ================================================ =========================
 mmcv-lite 2.1.0,          no ``mmcv._ext``, so mmpose and mmdet cannot be  ``mmcv_ext``: nms, and
 onedl-mmcv 2.3.6          imported                                         an error for the rest
 xtcocotools 1.14.3        no wheel from Python 3.12 on, no source build    ``xtcocotools``, over
@@ -18,7 +18,9 @@ onedl-mim 0.5.1           takes another folder for the package's           ``mim
 mmpose 1.3.2              cannot be imported without mmdet                 ``mmdet_utils``
 mmpose 1.3.2              draws a circle with an array of one number for   ``drawing``
                           radius, an error from numpy 2.4 on
-========================= ================================================ =====================
+mmpretrain 1.2.0          cannot be imported beside transformers 4.52 and  ``mmpretrain_multimodal``
+                          later, for its optional language models
+========================= ================================================ =========================
 
 :func:`install` is called by ``diffpose_mm`` and, so that ``import mmpose`` may come first, at the
 start of Python by ``diffpose_mm_stand_ins.pth``, which lies beside this package where it is
@@ -50,12 +52,13 @@ ABSENT = {
     'xtcocotools.mask': 'pycocotools',
 }
 # Modules that are corrected after they have been run, by `correct` of a module here; what `lent` of
-# that module puts in place is there meanwhile.
+# that module puts in place is there meanwhile, and `run` of that module runs them.
 CORRECTED = {
     'mim.utils.utils': 'mim_utils',
     'mmengine.utils.package_utils': 'package_utils',
     'mmpose.models.heads.hybrid_heads.rtmo_head': 'mmdet_utils',
     'mmpose.visualization.opencv_backend_visualizer': 'drawing',
+    'mmpretrain.models.multimodal': 'mmpretrain_multimodal',
 }
 
 
@@ -120,7 +123,9 @@ class CorrectingLoader:
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module and correct it."""
-        if hasattr(self.correction, 'lent'):
+        if hasattr(self.correction, 'run'):
+            self.correction.run(self.loader, module)
+        elif hasattr(self.correction, 'lent'):
             with self.correction.lent():
                 self.loader.exec_module(module)
         else:

@@ -29,6 +29,7 @@ def cut_down(cfg):
     """Make a large model affordable: one layer of its own width, from random weights, one clip."""
     backbone = cfg.model.backbone
     backbone.init_cfg = None
+    cfg.model.head.pop('init_cfg', None)
     if backbone.type == 'ClipVisionTransformer':
         arch = backbone.arch
         width = WIDTHS[arch] if isinstance(arch, str) else arch['embed_dims']
@@ -59,7 +60,11 @@ def test_trains_and_tests_a_step(name, tiny_posetrack, tiny_jhmdb):
     assert tuple(batch['inputs'][0].shape) == (frames, 3, height, width)
     losses = model.train_step(batch, optim_wrapper)
     assert torch.isfinite(losses['loss'])
-    still = [key for key, value in model.named_parameters() if torch.equal(before[key], value)]
+    still = [
+        key
+        for key, value in model.named_parameters()
+        if value.requires_grad and torch.equal(before[key], value)
+    ]
     # A weight that no step moves is not part of the model that the config means to describe.
     assert not [key for key in still if not key.endswith('bias')], still
 
@@ -209,7 +214,9 @@ def narrow_vit(name):
     return cfg, model, groups
 
 
-@pytest.mark.parametrize('name', [name for name in CONFIGS if 'synthetic' not in name])
+@pytest.mark.parametrize(
+    'name', [name for name in CONFIGS if 'synthetic' not in name and 'movenet' not in name]
+)
 def test_biases_norms_and_position_embeddings_do_not_decay(name):
     """As the config says. Broken if weight decay pulled what says where a token stands to zero."""
     cfg, model, groups = narrow_vit(name)

@@ -121,7 +121,9 @@ def test_tests_and_scripts_of_the_documents_exist(page):
     assert not missing
 
 
-CONFIG_NAME = re.compile(r'\b((?:diffpose|strl|heatmap)_(?:posetrack|synthetic|jhmdb)[\w-]*)\.py')
+CONFIG_NAME = re.compile(
+    r'\b((?:diffpose|strl|heatmap)_(?:posetrack|synthetic|jhmdb)[\w-]*|movenet_thunder)\.py'
+)
 
 
 @pytest.mark.parametrize('page', PAGES)

@@ -142,7 +142,7 @@ def test_package_is_imported_where_there_is_no_mmdet(tmp_path):
         'import diffpose_mm\n'
         'from diffpose_mm.apis.detector import PersonDetector\n'
         'try:\n'
-        '    PersonDetector()([], 0.3, 0.3)\n'
+        "    PersonDetector('rtmdet-m')([], 0.3, 0.3)\n"
         'except ValueError as error:\n'
         '    print(error)\n'
     )

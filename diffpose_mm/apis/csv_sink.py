@@ -38,6 +38,7 @@ class CSVFiles(Sink):
 
     def __init__(self, folder: str, info: RunInfo) -> None:
         self.keypoints = info.keypoints
+        self._absent = frozenset(info.absent)
         self.is_clip = info.source.is_clip
         stems = [info.stem] if self.is_clip else info.stems
         self.files = [osp.join(folder, stem + '.csv') for stem in stems]
@@ -69,7 +70,10 @@ class CSVFiles(Sink):
             joints = zip(self.keypoints, person['keypoints'], person['keypoint_scores'], stds)
             first = frame.index, time, person.get('track_id', ''), number, person.get('bbox_score')
             writer.writerows(
-                (*first, name, *point, score, *std) for name, point, score, std in joints
+                (*first, name, '', '', 0.0, '', '')
+                if name in self._absent
+                else (*first, name, *point, score, *std)
+                for name, point, score, std in joints
             )
 
     def finish(self) -> None:

@@ -9,6 +9,7 @@ import mmcv
 import numpy as np
 
 from .options import InferenceOptions
+from .output_keypoints import OutputKeypoints
 from .records import Result
 
 
@@ -24,7 +25,7 @@ class PoseDrawer:
 
     Args:
         visualizer: That of the inferencer.
-        dataset_meta: Of the model: joints, skeleton, colours.
+        keypoints: Those that are drawn, with their skeleton and colours.
         options: Of the run.
         show: Whether to show the pictures in a window.
         window_name: Title of the window of a clip, in which pictures do not wait. Defaults to the
@@ -37,7 +38,7 @@ class PoseDrawer:
     def __init__(
         self,
         visualizer: Any,
-        dataset_meta: dict,
+        keypoints: OutputKeypoints,
         options: InferenceOptions,
         show: bool,
         window_name: str = '',
@@ -45,6 +46,9 @@ class PoseDrawer:
         if show and not has_display():
             raise ValueError('show needs a display, and there is none (DISPLAY is not set)')
         self.options = options
+        # Absent keypoints have score 0 and a place that means nothing.
+        least = np.finfo(np.float32).tiny if keypoints.absent else -np.inf
+        self.kpt_thr = max(options.kpt_thr, float(least))
         self.show = show
         self.wait_time = 1e-5 if window_name else options.wait_time
         self.window_name = window_name
@@ -52,7 +56,7 @@ class PoseDrawer:
         self.visualizer.draw_spread = options.draw_spread
         self.visualizer.draw_hypotheses = options.draw_hypotheses
         try:
-            self.visualizer.set_dataset_meta(dataset_meta, options.skeleton_style)
+            self.visualizer.set_dataset_meta(keypoints.dataset_meta, options.skeleton_style)
         except NotImplementedError as error:
             raise ValueError(f'skeleton_style={options.skeleton_style!r}: {error}') from error
 
@@ -78,7 +82,7 @@ class PoseDrawer:
             draw_bbox=options.draw_bbox and len(sample.pred_instances) > 0,
             show=self.show,
             wait_time=self.wait_time,
-            kpt_thr=options.kpt_thr,
+            kpt_thr=self.kpt_thr,
             skeleton_style=options.skeleton_style,
             draw_heatmap=options.draw_heatmap,
         )

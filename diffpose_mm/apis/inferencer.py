@@ -10,40 +10,45 @@ from mmpose.apis import Pose2DInferencer
 from torch import nn
 
 from ..configs import read_config
-from ..engine.checkpoint import check_checkpoint, read_checkpoint
+from ..engine.checkpoint import compare, prepare, read_checkpoint
 from ..identity import config_identity, file_identity
+from ..loading import weights_digest
 from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
 from .run import Run
-from .windows import loads_clips
 
 
 class DiffPoseInferencer(Pose2DInferencer):
     """mmpose's ``MMPoseInferencer`` with windows over frames, tracks and uncertainty.
 
     It is called in the same way and gives and writes the same; :meth:`__call__` says what it adds.
-    A frame without people gives no people. The detector is built when it is first needed.
+    A frame without people gives no people. The detector is built when it is first needed. A
+    top-down model of mmpose, which looks at single frames, is taken as well: its window is one
+    frame.
 
     Args:
         pose2d (str | Config): Config (path or object), or the name of one of this package's, as
             'diffpose_posetrack18'; 'diffpose' is short for it.
-        pose2d_weights (str, optional): Its checkpoint. Defaults to None: random weights.
+        pose2d_weights (str, optional): Its checkpoint: a file of torch or safetensors, a folder,
+            'hf:OWNER/NAME' or an address. Defaults to None: random weights.
         pose3d, pose3d_weights: Accepted for ``MMPoseInferencer``'s order; must be None.
         device (str, optional): Defaults to a GPU if there is one.
         scope (str): Defaults to 'mmpose'.
-        det_model (str | Config, optional): Config, name or alias of a detector of mmdet, or
-            'whole_image'. Defaults to RTMDet-m for people, whose weights are downloaded.
+        det_model (str | Config, optional): What finds people, see :func:`find_detector`: config,
+            name or alias of mmdet, ``hf:OWNER/NAME`` or a folder (transformers),
+            ``torchvision:NAME``, or 'whole_image'. Defaults to the first of a fixed order that can
+            be had (docs/detectors.md).
         det_weights (str, optional): Its checkpoint; without ``det_model``, the config in it counts.
-        det_cat_ids (int | Sequence[int], optional): Its labels for people. Defaults to 0, the
-            person of COCO.
+        det_cat_ids (int | Sequence[int], optional): Its labels for people. Defaults to those that
+            are called person.
         show_progress (bool): Defaults to False.
 
     Raises:
         FileNotFoundError: There is no such config.
         CheckpointError: The checkpoint is missing, unreadable, or does not fit the config; the
             first differences are listed.
-        ValueError: The config is not one of a top-down model of clips.
+        ValueError: The config is not one of a top-down model.
     """
 
     def __init__(
@@ -62,23 +67,25 @@ class DiffPoseInferencer(Pose2DInferencer):
         if pose2d is None or pose3d is not None or pose3d_weights is not None:
             raise ValueError('DiffPoseInferencer needs pose2d, and does no 3D')
         config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
+        if config.get('data_mode') != 'topdown':
+            raise ValueError(
+                f'{_name_of(pose2d)} is not a top-down model (data_mode="topdown"): use '
+                'MMPoseInferencer'
+            )
         if pose2d_weights is not None:
             pose2d_weights = os.fspath(pose2d_weights)
-            read_checkpoint(pose2d_weights)
-        self._weights = pose2d_weights
+        self._weights, name, checkpoint = pose2d_weights, None, None
+        if pose2d_weights is not None:
+            checkpoint = read_checkpoint(pose2d_weights)
+            name = prepare(pose2d_weights, checkpoint)
         super().__init__(
             model=config,
-            weights=pose2d_weights,
+            weights=name,
             device=device,
             scope=scope,
             det_model='whole_image',
             show_progress=show_progress,
         )
-        if self.cfg.get('data_mode') != 'topdown' or not loads_clips(self.pipeline):
-            raise ValueError(
-                f'{_name_of(pose2d)} is not a top-down model of clips (its test pipeline has no '
-                'LoadClip): use MMPoseInferencer'
-            )
         self.detector = (
             None
             if isinstance(det_model, str) and det_model in WHOLE_IMAGE
@@ -89,15 +96,15 @@ class DiffPoseInferencer(Pose2DInferencer):
             config=config_identity(
                 dict(model=self.cfg.model, test_dataset=self.cfg.test_dataloader.dataset)
             ),
-            checkpoint=None if pose2d_weights is None else _weights_identity(pose2d_weights),
+            checkpoint=checkpoint and _weights_identity(str(pose2d_weights), checkpoint),
         )
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: ConfigDict | None
     ) -> None:
-        if self._weights is not None:
+        if self._weights is not None and checkpoint is not None:
             # Before mmengine, which would list every key.
-            check_checkpoint(model, self._weights)
+            compare(model, checkpoint, self._weights)
         super()._load_weights_to_model(model, checkpoint, cfg)
 
     def __call__(  # type: ignore[override]
@@ -153,6 +160,8 @@ def _name_of(config: Any) -> str:
     return os.fspath(config) if isinstance(config, (str, os.PathLike)) else 'the config'
 
 
-def _weights_identity(path: str) -> Any:
-    """The content of a checkpoint; of one that was downloaded, its address."""
-    return file_identity(path) if osp.isfile(path) else path
+def _weights_identity(source: str, checkpoint: dict) -> dict:
+    """The content of a checkpoint: of its file, or of its weights where it is none of one file."""
+    if osp.isfile(source):
+        return file_identity(source)
+    return dict(weights=weights_digest(checkpoint['state_dict'])[:16])

@@ -5,7 +5,8 @@ that loads clips gets the frame's neighbours too (of a video or webcam: a symmet
 replicated) or, for a single picture, the picture T times. Two more things are made right for such
 pipelines only: a frame in which the detector finds nobody gives nobody, where mmpose would pose
 the whole image, and a detector without ``det_cat_ids`` has label 0 for people, where mmpose would
-find none. For every other pipeline the wrapped methods are called as they were. Once the package
+find none. Weights that do not fit a model of ours are an error, where mmpose would go on with those
+that do. For every other pipeline the wrapped methods are called as they were. Once the package
 is imported, mmpose's inferencers also know its configs by name, 'diffpose' among them; other names
 go where they went.
 """
@@ -21,8 +22,11 @@ from mmengine.dataset import Compose
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from mmpose.structures import PoseDataSample
+from torch import nn
 
 from ..configs import ALIASES, packaged_configs, read_config
+from ..loading import compare
+from ..models import TopdownClipEstimator
 from .file_sources import Video
 from .pipeline import numbered
 from .video_sink import DEFAULT_FPS
@@ -69,7 +73,7 @@ def _is_fallback_box(data: dict, frame: Any) -> bool:
 
 
 def install_hook() -> None:
-    """Wrap three methods of the base inferencer and one of the one for 2D, once."""
+    """Wrap four methods of the base inferencer and one of the one for 2D, once."""
     original = BaseMMPoseInferencer.preprocess
     if hasattr(original, _MARK):
         return
@@ -110,6 +114,20 @@ def install_hook() -> None:
 
     setattr(forward, _MARK, infer)
     Pose2DInferencer.forward = forward
+
+    fill = BaseMMPoseInferencer._load_weights_to_model
+
+    @functools.wraps(fill)
+    def load_weights(
+        self: BaseMMPoseInferencer, model: nn.Module, checkpoint: dict | None, cfg: Any
+    ) -> None:
+        # DiffPoseInferencer has compared them.
+        if isinstance(model, TopdownClipEstimator) and checkpoint and not hasattr(self, '_weights'):
+            compare(model, checkpoint, 'pose2d_weights')
+        fill(self, model, checkpoint, cfg)
+
+    setattr(load_weights, _MARK, fill)
+    BaseMMPoseInferencer._load_weights_to_model = load_weights
 
     load = BaseMMPoseInferencer._load_model_from_metafile
 

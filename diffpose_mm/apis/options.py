@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..clip import check_frame_offsets
+from ..keypoint_sets import keypoint_set
 from .formats import check_formats
 from .naming import folder_of
 from .windows import check_mode
@@ -33,9 +34,12 @@ class InferenceOptions:
         streaming: Each person-frame goes through the backbone once, and not with every window
             that it belongs to; see :class:`StreamingPoser`. Only for clips.
         sampling_steps, num_hypotheses: In place of the config's ``test_cfg``.
+        keypoints: Give the keypoints of this set, in place of the model's: a name in
+            ``KEYPOINT_SETS``. Those that the model does not have are absent: (0, 0) with score 0.
         return_hypotheses: Put ``hypotheses`` and ``hypothesis_scores`` into the predictions.
         bboxes: Boxes, see :class:`GivenBoxes`. No detector runs.
         bbox_thr, nms_thr: Of the detector.
+        max_people: The most people of a frame that the detector gives; the best ones are kept.
         use_oks_tracking, tracking_thr: Track by keypoints in place of boxes; least similarity.
         merge_results: False gives one data sample a person.
         pose_based_nms: Leave out poses that lie on another one's joints.
@@ -66,10 +70,12 @@ class InferenceOptions:
     streaming: bool = False
     sampling_steps: int | None = None
     num_hypotheses: int | None = None
+    keypoints: str | None = None
     return_hypotheses: bool = False
     bboxes: Sequence | Mapping | None = None
     bbox_thr: float = 0.3
     nms_thr: float = 0.3
+    max_people: int | None = None
     use_oks_tracking: bool = False
     tracking_thr: float = 0.3
     merge_results: bool = True
@@ -105,6 +111,11 @@ class InferenceOptions:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise ValueError(f'batch_size={size!r} has to be a whole number of at least 1')
         self.batch_size = int(size)
+        most = self.max_people
+        if most is not None and (
+            isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1
+        ):
+            raise ValueError(f'max_people={most!r} has to be a whole number of at least 1')
         for name in ('bbox_thr', 'nms_thr', 'tracking_thr', 'kpt_thr', 'wait_time'):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or value != value:
@@ -125,6 +136,8 @@ class InferenceOptions:
                     f'frame_offsets={self.frame_offsets!r} has to be a list of integers'
                 )
             check_frame_offsets(tuple(self.frame_offsets))
+        if self.keypoints is not None:
+            keypoint_set(self.keypoints)
         if self.skeleton_style not in SKELETON_STYLES:
             raise ValueError(
                 f'skeleton_style={self.skeleton_style!r} has to be one of {SKELETON_STYLES}'

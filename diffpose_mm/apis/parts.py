@@ -12,6 +12,7 @@ from .formats import FORMATS
 from .frame_source import FrameSource
 from .naming import check_outputs, unique_stems
 from .options import InferenceOptions
+from .output_keypoints import OutputKeypoints
 from .people import PeopleFinder, WholeImage
 from .picture_sinks import PictureFiles
 from .prediction_log import PredictionLog
@@ -74,7 +75,9 @@ def people_finder(inferencer: 'DiffPoseInferencer', options: InferenceOptions) -
         return GivenBoxes(options.bboxes)
     if inferencer.detector is None:
         return WholeImage()
-    return DetectedPeople(inferencer.detector, options.bbox_thr, options.nms_thr)
+    return DetectedPeople(
+        inferencer.detector, options.bbox_thr, options.nms_thr, options.max_people
+    )
 
 
 def check_resume(source: FrameSource, options: InferenceOptions) -> None:
@@ -93,7 +96,7 @@ def check_resume(source: FrameSource, options: InferenceOptions) -> None:
 def make_sinks(
     source: FrameSource,
     options: InferenceOptions,
-    dataset_meta: Mapping[str, Any],
+    keypoints: OutputKeypoints,
     identity: dict[str, Any],
 ) -> list[Sink]:
     """The sinks of a run; nothing is written before they are opened.
@@ -102,11 +105,11 @@ def make_sinks(
         ValueError: An output would be written over an input; what is to be resumed is of another
             run.
     """
-    names = dataset_meta['keypoint_id2name']
     info = RunInfo(
         source=source,
-        keypoints=[names[i] for i in range(dataset_meta['num_keypoints'])],
-        skeleton=[[int(a), int(b)] for a, b in dataset_meta.get('skeleton_links') or ()],
+        keypoints=keypoints.names,
+        absent=keypoints.absent,
+        skeleton=[[int(a), int(b)] for a, b in keypoints.dataset_meta.get('skeleton_links') or ()],
         identity=identity,
         with_hypotheses=options.return_hypotheses,
         resume=options.resume,

@@ -17,6 +17,7 @@ from mmpose.evaluation.functional import nearby_joints_nms
 from mmpose.structures import PoseDataSample, merge_data_samples
 
 from .frame_source import FrameSource, SourceFrame
+from .output_keypoints import OutputKeypoints
 from .people import PeopleFinder, Person
 from .poser import Job, Poser
 from .records import Result, dicts_to_sample
@@ -122,7 +123,11 @@ def stills(frames: Iterable[Frame], offsets: Sequence[int]) -> Iterator[Window]:
 
 
 def posed(
-    windows: Iterable[Window], poser: Poser, batch_size: int, mode: str, num_keypoints: int
+    windows: Iterable[Window],
+    poser: Poser,
+    batch_size: int,
+    mode: str,
+    keypoints: OutputKeypoints,
 ) -> Iterator[Result]:
     """The poses of each keyframe's people, in batches over people and frames."""
     for batch in batched(windows, batch_size, _num_new_people):
@@ -131,7 +136,7 @@ def posed(
         jobs = _jobs(window for window in batch if window.frame.saved is None)
         new = iter(
             [
-                sample
+                keypoints.convert(sample)
                 for start in range(0, len(jobs), batch_size)
                 for sample in poser(jobs[start : start + batch_size])
             ]
@@ -142,7 +147,7 @@ def posed(
                 samples = list(islice(new, len(frame.people)))
             else:
                 samples = [
-                    dicts_to_sample([person], _metainfo(frame), num_keypoints)
+                    dicts_to_sample([person], _metainfo(frame), len(keypoints))
                     for person in frame.saved['instances']
                 ]
             yield Result(window, mode, samples)
@@ -165,16 +170,18 @@ def numbered_people(results: Iterable[Result], tracker: Tracker | None) -> Itera
         yield result
 
 
-def merged(results: Iterable[Result], num_keypoints: int, pose_nms: bool) -> Iterator[Result]:
+def merged(
+    results: Iterable[Result], keypoints: OutputKeypoints, pose_nms: bool
+) -> Iterator[Result]:
     """Results with all people of a frame in one sample; an empty one if there are none.
 
     Args:
         results: The results.
-        num_keypoints: K.
+        keypoints: Those of the results.
         pose_nms: Leave out poses that lie on another one's joints.
     """
     for result in results:
-        result.merged = _merge(result, num_keypoints, pose_nms)
+        result.merged = _merge(result, keypoints, pose_nms)
         yield result
 
 
@@ -235,16 +242,16 @@ def _metainfo(frame: Frame) -> dict:
     return dict(img_path=frame.name, img_shape=shape, ori_shape=shape)
 
 
-def _merge(result: Result, num_keypoints: int, pose_nms: bool) -> PoseDataSample:
+def _merge(result: Result, keypoints: OutputKeypoints, pose_nms: bool) -> PoseDataSample:
     if not result.samples:
-        return dicts_to_sample([], _metainfo(result.frame), num_keypoints)
+        return dicts_to_sample([], _metainfo(result.frame), len(keypoints))
     sample = merge_data_samples(result.samples)
     if pose_nms:
         instances = sample.pred_instances
         poses = [
-            dict(keypoints=points, score=score)
+            dict(keypoints=points[keypoints.present], score=score)
             for points, score in zip(instances.keypoints, instances.bbox_scores)
         ]
-        kept = nearby_joints_nms(poses, num_nearby_joints_thr=num_keypoints // 3)
+        kept = nearby_joints_nms(poses, num_nearby_joints_thr=len(keypoints.present) // 3)
         sample.pred_instances = instances[kept]
     return sample

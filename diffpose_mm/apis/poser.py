@@ -47,6 +47,10 @@ class ClipPoser:
         self.pipeline = pipeline
         self.test_cfg = model.test_cfg if test_cfg is None else test_cfg
 
+    def _inputs(self, window: Window) -> dict:
+        """A window as the pipeline reads it."""
+        return window.results()
+
     def _sample(self, person: Person, name: str, clip: dict) -> dict:
         return dict(
             **clip,
@@ -62,7 +66,7 @@ class ClipPoser:
         if not jobs:
             return []
         data = [
-            self.pipeline(self._sample(person, window.frame.name, window.results()))
+            self.pipeline(self._sample(person, window.frame.name, self._inputs(window)))
             for window, person in jobs
         ]
         model = self.model
@@ -84,3 +88,11 @@ class ClipPoser:
 
     def replay(self, jobs: Sequence[Job]) -> None:
         """Nothing is remembered."""
+
+
+class FramePoser(ClipPoser):
+    """Poses of people by a model of single frames, as mmpose's own are: it sees the keyframe."""
+
+    def _inputs(self, window: Window) -> dict:
+        image = window.frame.image
+        return {} if isinstance(image, str) else dict(img=image)

@@ -10,6 +10,7 @@ from . import pipeline
 from .drawing import PoseDrawer, has_display
 from .live_sources import NetworkStream
 from .options import InferenceOptions
+from .output_keypoints import OutputKeypoints
 from .parts import (
     check_resume,
     make_sinks,
@@ -17,7 +18,7 @@ from .parts import (
     run_test_cfg,
     window_offsets,
 )
-from .poser import ClipPoser, Poser
+from .poser import ClipPoser, FramePoser, Poser
 from .prediction_log import PredictionLog
 from .prefetch import prefetch
 from .progress import frame_progress
@@ -26,6 +27,7 @@ from .sink import set_aside
 from .sources import find_source
 from .streaming import StreamingPoser, StreamState
 from .tracker import Tracker
+from .windows import loads_clips
 
 if TYPE_CHECKING:
     from .inferencer import DiffPoseInferencer
@@ -41,6 +43,7 @@ class Run:
 
     Attributes:
         source: Where the frames come from.
+        keypoints: What is given of each person.
         options: As given.
         mode: 'offline' or 'causal'.
         offsets: Of the window.
@@ -67,6 +70,7 @@ class Run:
         self.test_cfg = run_test_cfg(inferencer.model, options)
         self.batch_size = 1 if source.live else options.batch_size
         self.state = StreamState() if options.streaming and source.is_clip else None
+        self.keypoints = OutputKeypoints(inferencer.model.dataset_meta, options.keypoints)
         self.poser = self._poser()
         self.finder = people_finder(inferencer, options)
         # What a camera sees is shown where nothing else is made of it.
@@ -76,7 +80,7 @@ class Run:
         check_resume(source, options)
         is_logged = bool(options.pred_out_dir) and source.is_clip
         identity = self.identity() if is_logged else {}
-        self.sinks = make_sinks(source, options, inferencer.model.dataset_meta, identity)
+        self.sinks = make_sinks(source, options, self.keypoints, identity)
         # Then what takes time, and can fail.
         self.finder.prepare()
         source.open()
@@ -118,11 +122,13 @@ class Run:
         self.close()
 
     def _iterate(self) -> Generator[dict, None, None]:
-        source, options, model = self.source, self.options, self.inferencer.model
-        num_keypoints = int(model.dataset_meta['num_keypoints'])
+        source, options, keypoints = self.source, self.options, self.keypoints
         log = next((sink for sink in self.sinks if isinstance(sink, PredictionLog)), None)
         tracker = Tracker(
-            options.tracking_thr, options.use_oks_tracking, sigmas=model.dataset_meta.get('sigmas')
+            options.tracking_thr,
+            options.use_oks_tracking,
+            sigmas=keypoints.dataset_meta.get('sigmas'),
+            present=keypoints.present,
         )
         by_pose = tracker if source.is_clip and tracker.by_oks else None
         with ExitStack() as stack:
@@ -151,9 +157,9 @@ class Run:
             if source.from_disk and self.finder.slow:
                 # Detection goes on while poses are estimated.
                 windows = threaded(windows, self.batch_size)
-            results = pipeline.posed(windows, self.poser, self.batch_size, self.mode, num_keypoints)
+            results = pipeline.posed(windows, self.poser, self.batch_size, self.mode, keypoints)
             results = pipeline.numbered_people(results, by_pose)
-            results = pipeline.merged(results, num_keypoints, options.pose_based_nms)
+            results = pipeline.merged(results, keypoints, options.pose_based_nms)
             if self.draw is not None:
                 results = pipeline.drawn(results, self.draw)
             done = pipeline.saved(results, self.sinks, source.live)
@@ -168,6 +174,13 @@ class Run:
 
     def _poser(self) -> Poser:
         model, steps = self.inferencer.model, self.inferencer.pipeline
+        if not loads_clips(steps):
+            if self.options.streaming:
+                raise ValueError(
+                    'streaming: this model looks at single frames (its test pipeline has no '
+                    'LoadClip), and there is nothing to keep from frame to frame'
+                )
+            return FramePoser(model, steps, self.test_cfg)
         if self.state is None:
             return ClipPoser(model, steps, self.test_cfg)
         return StreamingPoser(model, steps, self.offsets, state=self.state, test_cfg=self.test_cfg)
@@ -175,7 +188,7 @@ class Run:
     def _drawer(self) -> PoseDrawer:
         return PoseDrawer(
             self.inferencer.visualizer,
-            self.inferencer.model.dataset_meta,
+            self.keypoints,
             self.options,
             self.show,
             self.source.name if self.source.is_clip else '',
@@ -222,4 +235,5 @@ class Run:
             return_hypotheses=options.return_hypotheses,
             pose_based_nms=options.pose_based_nms,
             streaming=self.state is not None,
+            **({} if options.keypoints is None else dict(keypoints=options.keypoints)),
         )

@@ -22,6 +22,7 @@ class RunInfo:
     Attributes:
         source: Where the frames come from; opened.
         keypoints: Names, in the order of the predictions.
+        absent: Names of those that the model does not have; they have score 0 in every pose.
         skeleton: Pairs of indices into ``keypoints``.
         identity: What the results depend on.
         with_hypotheses: Whether hypotheses are kept.
@@ -31,6 +32,7 @@ class RunInfo:
 
     source: FrameSource
     keypoints: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
     skeleton: list[list[int]] = field(default_factory=list)
     identity: dict[str, Any] = field(default_factory=dict)
     with_hypotheses: bool = False
@@ -49,6 +51,7 @@ class RunInfo:
             format=FORMAT,
             keypoints=self.keypoints,
             skeleton=self.skeleton,
+            **(dict(absent=self.absent) if self.absent else {}),
             fps=None if source.fps is None else float(source.fps),
             pixel_aspect_ratio=float(source.pixel_aspect_ratio),
             coordinates='pixels of the image as shown, x to the right, y down',

@@ -18,6 +18,7 @@ class Tracker:
         by_oks: Compare keypoints in place of boxes. Defaults to False.
         max_gap: A track may be missed for so many frames. Defaults to 5.
         sigmas: Of the keypoints, for OKS.
+        present: Places of the keypoints that count for it; others are absent in every pose.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class Tracker:
         by_oks: bool = False,
         max_gap: int = 5,
         sigmas: np.ndarray | None = None,
+        present: np.ndarray | None = None,
     ) -> None:
         self.thr = thr
         self.by_oks = by_oks
         self.max_gap = max_gap
-        self.sigmas = sigmas
+        self._present = slice(None) if present is None else present
+        self.sigmas = sigmas if sigmas is None else np.asarray(sigmas)[self._present]
         self.next_id = 0
         self._tracks: list[SimpleNamespace] = []
 
@@ -62,12 +65,12 @@ class Tracker:
             matched.append(entry)
         self._tracks += matched
 
-    @staticmethod
-    def _entry(person: Person, pose: Any) -> SimpleNamespace:
+    def _entry(self, person: Person, pose: Any) -> SimpleNamespace:
         instances = SimpleNamespace(bboxes=person.box[None])
         if pose is not None:
             x1, y1, x2, y2 = person.box
-            instances.keypoints = pose.pred_instances.keypoints
-            instances.keypoint_scores = pose.pred_instances.keypoint_scores
+            instances.keypoints = pose.pred_instances.keypoints[:, self._present]
+            scores = pose.pred_instances.keypoint_scores[:, self._present]
+            instances.keypoint_scores = scores
             instances.areas = np.array([(x2 - x1) * (y2 - y1)])
         return SimpleNamespace(pred_instances=instances, unseen=0)

@@ -1,7 +1,7 @@
 """Keypoints to heatmaps to the diffusion signal and back: DiffPose sections 1 and 3.
 
 Coordinates follow UDP (arXiv 1911.07524): input pixel 0 is heatmap pixel 0 and input pixel w - 1
-is heatmap pixel W - 1. Decoding is DARK (arXiv 1910.06278).
+is heatmap pixel W - 1. Decoding is a fit of Gaussians, or DARK (arXiv 1910.06278).
 """
 
 from __future__ import annotations
@@ -9,38 +9,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 
+from .dark import Dark
+from .gaussian_fit import GaussianFit
+
 __all__ = ['DiffusionHeatmap']
 
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
-# Newton's step starts at the highest pixel; further away (heatmap pixels, or sigmas if that is
-# more) the quadratic model means nothing.
-MAX_STEP = 2.0
-# A blurred value below this share of the one at the peak counts as this share.
-LOG_FLOOR = 1e-3
+DECODINGS = ('gaussian_fit', 'dark')
 
 
 @KEYPOINT_CODECS.register_module()
 class DiffusionHeatmap(BaseKeypointCodec):
-    """UDP heatmaps as the x0 of a diffusion, with DARK decoding of one or many hypotheses.
+    """UDP heatmaps as the x0 of a diffusion, and the decoding of one or many hypotheses.
 
     ``decode`` is the exact inverse of ``encode``: for every joint in the crop, to its very border,
     the round trip errs by less than 0.02 input pixels at stride 4 (sigma of 0.75 and more; below
-    it a Gaussian has too few pixels). Two things make the difference to mmpose's ``UDPHeatmap``:
+    it a Gaussian has too few pixels). Three things make the difference to mmpose's ``UDPHeatmap``:
 
     - Its ``decode`` stretches the crop to ``w`` input pixels where ``encode`` and ``TopdownAffine``
       have ``w - 1``, up to 1 input pixel at the far edge. Here input pixels are the same both ways,
       so an estimator maps them to the image by ``keypoints / (input_size - 1) * input_scale``
       (:attr:`input_extent`).
-    - DARK blurs the heatmap, and at the border what lies outside counts as zeros: a joint at the
-      border is decoded up to 1.1 (sigma 2) or 1.8 (sigma 3) heatmap pixels too far inside. How far
-      is known for this codec's own Gaussians, and is taken off.
+    - At the border its blur counts what lies outside as zeros, and a joint is decoded up to 1.1
+      (sigma 2) or 1.8 (sigma 3) heatmap pixels too far inside.
+    - A second peak 3 to 8 heatmap pixels away pulls the joint by up to 0.8 of them.
 
     Shapes: N = 1 instance, K joints, S hypotheses, heatmaps (K, H, W).
 
@@ -51,11 +49,13 @@ class DiffusionHeatmap(BaseKeypointCodec):
         signal_scale: s, the diffusion signal lies in [-s, s]. A smaller s buries the heatmaps
             deeper in the noise of a given step. The value of the paper is not known.
         blur_kernel_size: Odd size in heatmap pixels of DARK's blur. None takes what DARK uses:
-            11 for sigma 2, 17 for sigma 3, and in proportion.
+            11 for sigma 2, 17 for sigma 3, and in proportion. Of ``decoding='dark'`` only.
+        decoding: ``'gaussian_fit'``, see :class:`~.gaussian_fit.GaussianFit`; or ``'dark'``, which
+            is mmpose's, without its error at the border: for results as of releases before.
 
     Raises:
         ValueError: A size is not two integers above 2, the aspects differ, or ``sigma``,
-            ``signal_scale`` or ``blur_kernel_size`` is out of range.
+            ``signal_scale``, ``blur_kernel_size`` or ``decoding`` is out of range.
     """
 
     field_mapping_table = {'heatmaps': 'heatmaps'}
@@ -68,6 +68,7 @@ class DiffusionHeatmap(BaseKeypointCodec):
         sigma: float = 2.0,
         signal_scale: float = 0.5,
         blur_kernel_size: int | None = None,
+        decoding: str = 'gaussian_fit',
     ) -> None:
         super().__init__()
         self.input_size = _size('input_size', input_size)
@@ -98,15 +99,18 @@ class DiffusionHeatmap(BaseKeypointCodec):
         self.sigma = float(sigma)
         self.signal_scale = float(signal_scale)
         self.blur_kernel_size = blur_kernel_size
-        self._max_step = max(MAX_STEP, self.sigma)
         self.input_extent = np.array(self.input_size, dtype=np.float64) - 1
         self._stride = self.input_extent / (np.array(self.heatmap_size) - 1)
-        # The same kernel as cv2.GaussianBlur(heatmap, (size, size), 0).
-        self._kernel = cv2.getGaussianKernel(blur_kernel_size, 0, cv2.CV_64F)[:, 0]
-        self._border_tables = [
-            [self._border_table(center, length) for center in self._border_centers(length)]
-            for length in self.heatmap_size
-        ]
+        if decoding not in DECODINGS:
+            raise ValueError(
+                f'DiffusionHeatmap: decoding={decoding!r} must be one of {", ".join(DECODINGS)}'
+            )
+        self.decoding = decoding
+        self._refine: GaussianFit | Dark = (
+            GaussianFit(self.heatmap_size, self.sigma)
+            if decoding == 'gaussian_fit'
+            else Dark(self.heatmap_size, self.sigma, blur_kernel_size)
+        )
 
     def encode(self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None) -> dict:
         """Draw one Gaussian of height 1 per joint.
@@ -165,7 +169,7 @@ class DiffusionHeatmap(BaseKeypointCodec):
         return ((signal / self.signal_scale + 1) / 2).clip(0, 1)
 
     def decode(self, encoded: np.ndarray | torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Decode heatmaps with DARK, which need not be Gaussian, positive or at most 1.
+        """Decode heatmaps, which need not be Gaussian, positive or at most 1.
 
         Args:
             encoded: (K, H, W) heatmaps, an array or a tensor on any device; left as they are.
@@ -252,86 +256,13 @@ class DiffusionHeatmap(BaseKeypointCodec):
         return heatmaps
 
     def _decode(self, heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decode (M, H, W) to keypoints (M, 2) in input pixels and scores (M,).
-
-        Only elementwise operations and sums of fixed order touch the values, so that a heatmap's
-        result is the same to the last bit whatever stands beside it.
-        """
-        num, height, width = heatmaps.shape
-        limits = np.array(self.heatmap_size) - 1
+        """Decode (M, H, W) to keypoints (M, 2) in input pixels and scores (M,)."""
+        num, _, width = heatmaps.shape
         flat = heatmaps.reshape(num, -1)
         peak = flat.argmax(1)
         scores = flat[np.arange(num), peak].clip(0, 1)
-        # The derivatives need a neighbour on each side.
-        center = np.stack([peak % width, peak // width], 1).clip(1, limits - 1)
-
-        step = _newton_step(self._blurred_neighbourhood(heatmaps, center))
-        xy = center + step.clip(-self._max_step, self._max_step)
-        for axis, tables in enumerate(self._border_tables):
-            for at, (biased, true) in tables:
-                hit = center[:, axis] == at
-                if hit.any():
-                    xy[hit, axis] = np.interp(xy[hit, axis], biased, true)
-        xy = xy.clip(0, limits) * self._stride
+        xy = self._refine(heatmaps, np.stack([peak % width, peak // width], 1)) * self._stride
         return xy.astype(np.float32), scores
-
-    def _blurred_neighbourhood(self, heatmaps: np.ndarray, center: np.ndarray) -> np.ndarray:
-        """Blur (M, H, W) with zeros around it, at the 3 x 3 pixels about (M, 2) only."""
-        radius = self.blur_kernel_size // 2
-        window = np.arange(-radius - 1, radius + 2)
-        (xs, x_inside), (ys, y_inside) = (
-            (at.clip(0, n - 1), (at >= 0) & (at < n))
-            for at, n in zip((center[:, :, None] + window).swapaxes(0, 1), self.heatmap_size)
-        )
-        patches = heatmaps[np.arange(len(heatmaps))[:, None, None], ys[:, :, None], xs[:, None]]
-        patches = patches * (y_inside[:, :, None] & x_inside[:, None]).astype(np.float64)
-        rows = sum(k * patches[:, i : i + 3] for i, k in enumerate(self._kernel))
-        return sum(k * rows[:, :, i : i + 3] for i, k in enumerate(self._kernel))
-
-    def _border_centers(self, length: int) -> list[int]:
-        """Pixels at which the blur and its two neighbours reach over the border of an axis."""
-        radius = self.blur_kernel_size // 2
-        return [c for c in range(1, length - 1) if c <= radius or c >= length - 1 - radius]
-
-    def _border_table(self, center: int, length: int) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
-        """Tabulate what DARK makes of true positions when it starts at a pixel near the border.
-
-        A Gaussian and its blur are products of a function of x and one of y, so each axis has its
-        own table: (biased positions, true positions), in heatmap pixels, both ascending.
-        """
-        first = max(center - self._max_step, 0)
-        last = min(center + self._max_step, length - 1)
-        true = np.linspace(first, last, int(128 * self._max_step) + 1)
-        radius = self.blur_kernel_size // 2
-        at = center + np.arange(-radius - 1, radius + 2)
-        profile = np.exp(-((at - true[:, None]) ** 2) / (2 * self.sigma**2))
-        profile *= (at >= 0) & (at < length)
-        low, mid, high = (
-            np.log((profile[:, i : i + self.blur_kernel_size] * self._kernel).sum(1))
-            for i in range(3)
-        )
-        biased = center - 0.5 * (high - low) / (high - 2 * mid + low)
-        return center, (biased, true)
-
-
-def _newton_step(blurred: np.ndarray) -> np.ndarray:
-    """Find where the log of 3 x 3 values (M, 3, 3) peaks, DARK (arXiv 1910.06278) equation 7.
-
-    Returns (M, 2) steps in x and y from the middle value, in heatmap pixels. Where the values
-    have no peak (the Hessian is not negative definite) the step is 0.
-    """
-    middle = blurred[:, 1, 1]
-    floor = np.maximum(LOG_FLOOR * middle, np.finfo(np.float32).tiny)
-    log = np.log(np.maximum(blurred, floor[:, None, None]))
-    mid, left, right, up, down = (log[:, y, x] for y, x in ((1, 1), (1, 0), (1, 2), (0, 1), (2, 1)))
-    dx, dy = (right - left) / 2, (down - up) / 2
-    dxx, dyy = right - 2 * mid + left, down - 2 * mid + up
-    dxy = (log[:, 2, 2] - right - down + 2 * mid - left - up + log[:, 0, 0]) / 2
-    determinant = dxx * dyy - dxy * dxy
-    peaked = (dxx < 0) & (dyy < 0) & (determinant > 1e-12)
-    determinant = np.where(peaked, determinant, 1)
-    step = np.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], 1) / determinant[:, None]
-    return np.where(peaked[:, None], step, 0)
 
 
 def _size(name: str, size: Sequence[int]) -> tuple[int, int]:

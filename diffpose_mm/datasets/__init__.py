@@ -12,17 +12,30 @@ from .samplers import ClipBlockSampler
 from .transforms import (
     CLIP_META_KEYS,
     ClipCoarseDropout,
+    ClipCompression,
+    ClipDefocus,
+    ClipDroppedFrames,
+    ClipExposure,
+    ClipMotionBlur,
+    ClipMovingOccluder,
     ClipPhotometricDistortion,
     ClipRandomFlip,
     LoadClip,
     PackClipInputs,
+    WeightByScore,
 )
 
 __all__ = [
     'CLIP_META_KEYS',
     'ClipBlockSampler',
     'ClipCoarseDropout',
+    'ClipCompression',
     'ClipDataset',
+    'ClipDefocus',
+    'ClipDroppedFrames',
+    'ClipExposure',
+    'ClipMotionBlur',
+    'ClipMovingOccluder',
     'ClipPhotometricDistortion',
     'ClipRandomFlip',
     'JHMDBClipDataset',
@@ -33,4 +46,5 @@ __all__ = [
     'PoseTrack17ClipDataset',
     'PoseTrack18ClipDataset',
     'PoseTrack21ClipDataset',
+    'WeightByScore',
 ]

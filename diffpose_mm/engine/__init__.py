@@ -4,13 +4,12 @@ from .best_metric import MetricError
 from .checkpoint import (
     CheckpointError,
     check_checkpoint,
-    forbid_loading_code,
     read_checkpoint,
-    register_safe_globals,
 )
 from .checkpoint_hook import AtomicCheckpointHook, newest_checkpoint
 from .clip_stats_hook import ClipStatsHook
 from .finite_loss_hook import FiniteLossHook, NonFiniteError
+from .keypoint_init import PretrainedKeypoints
 from .loops import ClipTestLoop, ClipValLoop
 from .optim_wrapper import (
     BFloat16OptimWrapper,
@@ -32,11 +31,10 @@ __all__ = [
     'FiniteLossHook',
     'MetricError',
     'NonFiniteError',
+    'PretrainedKeypoints',
     'ResumableTrainLoop',
     'TrainableOptimWrapperConstructor',
     'check_checkpoint',
-    'forbid_loading_code',
     'newest_checkpoint',
     'read_checkpoint',
-    'register_safe_globals',
 ]

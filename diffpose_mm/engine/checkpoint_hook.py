@@ -20,6 +20,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
+from ..loading import SCHEME, start
 from .best_metric import check_metrics, check_prefixes, main_metric, rule_of
 from .checkpoint import CheckpointError, read_checkpoint
 
@@ -83,6 +84,20 @@ class AtomicCheckpointHook(CheckpointHook):
         rules = rules * len(key_indicators) if len(rules) == 1 else rules
         filled = [rule or rule_of(key) for rule, key in zip(rules, key_indicators)]
         super()._init_rule(filled, key_indicators)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare weights to start from with the model, unless one of our tools has done so.
+
+        Fields of the config: ``allow_partial`` and ``reinit``, see :mod:`diffpose_mm.loading`.
+
+        Raises:
+            CheckpointError: They fill no part of the model, or one in part.
+        """
+        source = str(runner._load_from)
+        if runner._resume or source.startswith(SCHEME) or 'state_dict' not in checkpoint:
+            return
+        wanted = {name: runner.cfg.get(name) or () for name in ('allow_partial', 'reinit')}
+        checkpoint.update(start(runner.model, checkpoint, source, **wanted))
 
     def before_train(self, runner: Runner) -> None:
         """Prepare the folder."""

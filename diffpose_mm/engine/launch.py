@@ -48,6 +48,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data-root', help='use this folder wherever the config uses its own data_root'
     )
+    parser.add_argument(
+        '--allow-partial',
+        action='store_true',
+        help='go on with weights that fill the model, or a part of it, in part; the rest is random',
+    )
     parser.add_argument('--show-dir', help='write drawn predictions to this folder')
     parser.add_argument('--show', action='store_true', help='show drawn predictions in a window')
     parser.add_argument(
@@ -93,6 +98,8 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = osp.join('work_dirs', Path(cfg.filename).stem)
+    if args.allow_partial:
+        cfg.allow_partial = True
     if args.data_root is not None:
         set_data_root(cfg, args.data_root)
     if args.show or args.show_dir is not None:

@@ -19,6 +19,7 @@ from mmengine.logging import MessageHub, print_log
 from mmpose.evaluation.functional import oks_nms, soft_oks_nms
 from mmpose.registry import METRICS
 
+from ..posetrack.keypoints import JOINTS
 from .posetrack_files import KEYPOINTS, GroundTruth, load_ground_truth, predicted_poses
 from .posetrack_protocol import GROUPS, JointAP, PredictedPoses, evaluate_poses
 from .posetrack_submissions import write_submission
@@ -61,6 +62,9 @@ class PoseTrackAP(BaseMetric):
     """
 
     default_prefix = 'posetrack'
+    # Whether joints that the predictions' set of keypoints does not have are left out.
+    TAKES_PARTIAL_SETS = True
+    _lacking: Sequence[str] = ()
 
     def __init__(
         self,
@@ -196,10 +200,21 @@ class PoseTrackAP(BaseMetric):
                 'count as ground truth, but no prediction can match them',
                 'current',
             )
-        return self._evaluate(ground_truth, predicted_poses(poses, ground_truth, names))
+        self._lacking = [joint for joint in JOINTS if joint not in names]
+        if self._lacking and self.TAKES_PARTIAL_SETS:
+            print_log(
+                f'{", ".join(self._lacking)}: no keypoints of the predictions, and left out of AP',
+                'current',
+                WARNING,
+            )
+        return self._evaluate(
+            ground_truth, predicted_poses(poses, ground_truth, names, self.TAKES_PARTIAL_SETS)
+        )
 
     def _evaluate(self, ground_truth: GroundTruth, predicted: PredictedPoses) -> dict[str, float]:
         aps = evaluate_poses(ground_truth.poses, predicted)
+        for result in aps.values():
+            result.ap[[JOINTS.index(joint) for joint in self._lacking]] = np.nan
         print_log('\n' + self._table(aps, ground_truth), 'current')
         metrics = {f'{name} AP': ap for name, ap in aps['all'].groups.items()}
         metrics['AP'] = aps['all'].mean

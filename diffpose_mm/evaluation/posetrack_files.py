@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from diffpose_mm.files import data_files, read_json
+from diffpose_mm.keypoint_sets import find_keypoint_set
 from diffpose_mm.posetrack.keypoints import JOINTS, KEYPOINTS
 from diffpose_mm.posetrack.records import check_records, repair_records
 from diffpose_mm.videos import forward_slashes, video_names, videos_of
@@ -128,6 +129,7 @@ def predicted_poses(
     poses_of_image: Mapping[int, Sequence[dict]],
     ground_truth: GroundTruth,
     keypoint_names: Sequence[str] = KEYPOINTS,
+    partial: bool = False,
 ) -> PredictedPoses:
     """Predictions as flat arrays in the order of the ground truth's frames.
 
@@ -137,6 +139,8 @@ def predicted_poses(
             Their order within an image matters where values are equal.
         ground_truth: the frames.
         keypoint_names: names of the K keypoints.
+        partial: joints that a named set of keypoints does not have are not predicted, in place
+            of an error.
 
     Returns:
         PredictedPoses: with the 15 evaluated joints. Where ``keypoints_present`` is not given, a
@@ -145,7 +149,13 @@ def predicted_poses(
     Raises:
         ValueError: if an image id is unknown or a keypoint is missing.
     """
-    columns = _columns(keypoint_names, 'the predictions')
+    if partial and find_keypoint_set(keypoint_names) is not None:
+        columns = [
+            list(keypoint_names).index(name) if name in keypoint_names else -1 for name in JOINTS
+        ]
+    else:
+        columns = _columns(keypoint_names, 'the predictions')
+    lacking = np.array(columns) < 0
     for image_id in poses_of_image:
         if image_id not in ground_truth.frame_of_image:
             raise ValueError(
@@ -167,6 +177,7 @@ def predicted_poses(
     stated = [row for row, flags in enumerate(present) if flags is not None]
     if stated:
         is_present[stated] = np.array([present[row] for row in stated], dtype=bool)[:, columns]
+    is_present[:, lacking] = False
     return PredictedPoses(
         np.array(frame, dtype=np.int64),
         points,

@@ -65,6 +65,8 @@ class PoseTrackMOTA(PoseTrackAP):
             occurs twice in a frame, and as :class:`PoseTrackAP`.
     """
 
+    TAKES_PARTIAL_SETS = False
+
     def __init__(
         self,
         tracks: str = 'oks',

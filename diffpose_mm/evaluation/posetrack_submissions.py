@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from diffpose_mm.keypoint_sets import find_keypoint_set
+from diffpose_mm.posetrack.evaluator_fields import submitted_keypoints, with_evaluator_fields
 from diffpose_mm.posetrack.keypoints import KEYPOINTS, PERSON_CATEGORY
 
 from .posetrack_files import GroundTruth, _columns, _read, _track_ids
@@ -39,7 +41,8 @@ def write_submission(
         The files written.
     """
     names = list(keypoint_names)
-    _columns(names, 'the predictions')
+    if find_keypoint_set(names) is None:
+        _columns(names, 'the predictions')
     # Keypoints that PoseTrack has and the model has not (the ears) are written as unannotated.
     source = [names.index(name) if name in names else None for name in KEYPOINTS]
     folder = Path(folder)
@@ -49,20 +52,24 @@ def write_submission(
         annotations = []
         for image in images:
             for number, pose in enumerate(poses_of_image.get(image['id'], ())):
-                triplets = np.column_stack([pose['keypoints'], pose['keypoint_scores']])
-                triplets = [[0.0, 0.0, 0.0] if i is None else triplets[i].tolist() for i in source]
+                points, ranks = np.asarray(pose['keypoints']), np.asarray(pose['keypoint_scores'])
+                present = pose.get('keypoints_present')
+                if present is None:
+                    present = (points != 0).any(1) | (ranks != 0)
+                triplets = submitted_keypoints(points, ranks, present)
+                triplets = [[0.0, 0.0, 0.0] if i is None else triplets[i] for i in source]
                 annotation = dict(
-                    id=len(annotations),
+                    id=len(annotations) + 1,
                     image_id=image['id'],
                     category_id=1,
                     track_id=int(pose.get('track_id', number)),
                     keypoints=[value for triplet in triplets for value in triplet],
-                    scores=[triplet[2] for triplet in triplets],
+                    scores=[0.0 if i is None else float(ranks[i]) for i in source],
                     score=float(pose['score']),
                 )
                 if 'bbox' in pose:
                     annotation['bbox'] = np.asarray(pose['bbox'], dtype=np.float64).tolist()
-                annotations.append(annotation)
+                annotations.append(with_evaluator_fields(annotation))
         content = dict(
             images=[{k: image[k] for k in _IMAGE_FIELDS if k in image} for image in images],
             categories=[PERSON_CATEGORY],

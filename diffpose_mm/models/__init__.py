@@ -1,11 +1,15 @@
 """Models: STRL neck, pose decoder with LMSFI, diffusion head, clip estimator."""
 
+from ..shipped import register_scheme
 from .clip_neck import ClipNeck
 from .clip_vision_transformer import ClipVisionTransformer
 from .conditional_decoder import ConditionalDecoder
 from .data_preprocessor import ClipDataPreprocessor
 from .diffpose_head import DiffPoseHead
 from .heatmap_head import Float32HeatmapHead
+from .movenet_backbone import MoveNetBackbone
+from .movenet_head import MoveNetHead
+from .movenet_multipose import MultiPose
 from .pose_decoder import LookupInteraction, PoseDecoder
 from .pose_estimator import TopdownClipEstimator
 from .spatiotemporal_neck import SpatioTemporalNeck
@@ -18,7 +22,12 @@ __all__ = [
     'DiffPoseHead',
     'Float32HeatmapHead',
     'LookupInteraction',
+    'MoveNetBackbone',
+    'MoveNetHead',
+    'MultiPose',
     'PoseDecoder',
     'SpatioTemporalNeck',
     'TopdownClipEstimator',
 ]
+
+register_scheme()

@@ -16,6 +16,11 @@ class ClipVisionTransformer(VisionTransformer):
     ViTPose's weights for 256x192 (16x12 patches) into a model for 384x288. Here the checkpoint's
     grid is taken to have the proportions of the model's own, or else to be square.
 
+    An entry before the grid's is that of a class token, where there is one in the checkpoint, and
+    is left out. ViTAE's ViTPose has such an entry and no token: it is added to every patch there
+    (``x + pos_embed[:, 1:] + pos_embed[:, :1]``, vit.py of ViTAE-Transformer/ViTPose), and so it is
+    here, where mmpretrain would drop it.
+
     Args and output are those of :class:`mmpretrain.VisionTransformer`.
     """
 
@@ -31,12 +36,29 @@ class ClipVisionTransformer(VisionTransformer):
         loaded = state_dict[name]
         own = tuple(self.patch_embed.init_out_size)
         extra = self.num_extra_tokens
-        if not self.with_cls_token and loaded.shape[1] == self.pos_embed.shape[1] + 1:
-            loaded = loaded[:, 1:]
+        if not self.with_cls_token and _has_extra_entry(loaded.shape[1], own):
+            first, loaded = loaded[:, :1], loaded[:, 1:]
+            if f'{prefix}cls_token' not in state_dict:
+                loaded = loaded + first
         if loaded.shape[2] == self.embed_dims and loaded.shape[1] != own[0] * own[1] + extra:
             grid = patch_grid(loaded.shape[1] - extra, own)
             loaded = resize_pos_embed(loaded, grid, own, self.interpolate_mode, extra)
         state_dict[name] = loaded
+
+
+def _has_extra_entry(entries: int, own: tuple[int, int]) -> bool:
+    """Whether the entries of a position embedding are a grid only without the first of them."""
+    if entries == own[0] * own[1]:
+        return False
+    try:
+        patch_grid(entries, own)
+    except ValueError:
+        try:
+            patch_grid(entries - 1, own)
+        except ValueError:
+            return False
+        return True
+    return False
 
 
 def patch_grid(patches: int, like: tuple[int, int]) -> tuple[int, int]:

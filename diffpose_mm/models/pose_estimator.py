@@ -8,6 +8,8 @@ from mmpose.registry import MODELS
 from mmpose.utils.typing import InstanceList, PixelDataList, SampleList
 from torch import Tensor
 
+from ..loading import prepare_pretrained
+
 LENGTHS = ('keypoint_std',)
 POINTS = ('hypotheses',)
 
@@ -80,6 +82,15 @@ class TopdownClipEstimator(TopdownPoseEstimator):
                 'model.freeze_backbone=True: validate and test on frames'
             )
         return self.head.loss(self.merge(features), data_samples, train_cfg=self.train_cfg)
+
+    def init_weights(self) -> None:
+        """Initialise the parts; weights that an ``init_cfg`` names have to fill its part wholly.
+
+        Raises:
+            CheckpointError: They do not; see :func:`diffpose_mm.loading.prepare_pretrained`.
+        """
+        prepare_pretrained(self)
+        super().init_weights()
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
         """Features of a batch of clips.

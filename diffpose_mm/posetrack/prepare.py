@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..files import atomic_write, data_files
+from .evaluator_fields import with_evaluator_fields
 from .folders import FrameFolders
 from .keypoints import PERSON_CATEGORY
 from .official_files import BrokenFileError, Video, read_video
@@ -132,7 +133,11 @@ def prepare(
             target,
             dict(
                 images=[image for video in videos for image in video.images],
-                annotations=[person for video in videos for person in video.annotations],
+                annotations=[
+                    with_evaluator_fields(person)
+                    for video in videos
+                    for person in video.annotations
+                ],
                 categories=[PERSON_CATEGORY],
             ),
         )

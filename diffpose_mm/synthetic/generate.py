@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from ..files import atomic_write, data_files
+from ..posetrack.evaluator_fields import with_evaluator_fields
 from ..posetrack.keypoints import PERSON_CATEGORY
 from .difficulty import difficulty_named
 from .labels import BLUR_PIXELS, BLUR_SHARE, annotate
@@ -65,6 +66,7 @@ def generate_video(
         people, ignored = annotate(scene, frame)
         for k, annotation in enumerate(people):
             annotation.update(image_id=image_id, id=image_id * 100 + k)
+        people = [with_evaluator_fields(annotation) for annotation in people]
         record = dict(
             has_no_densepose=True,
             is_labeled=True,
@@ -261,7 +263,8 @@ def synthesize(
             path = root / 'annotations' / split / f'{video_name(split, index)}.json'
             video = json.loads(path.read_text())
             merged['images'].extend(video['images'])
-            merged['annotations'].extend(video['annotations'])
+            # A video of an earlier release has no areas yet.
+            merged['annotations'] += map(with_evaluator_fields, video['annotations'])
         _write_json(root / 'annotations' / f'posetrack18_{split}.json', merged)
         summary[split] = dict(
             videos=count, frames=len(merged['images']), **statistics(merged['annotations'])

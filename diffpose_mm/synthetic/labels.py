@@ -143,7 +143,7 @@ def annotate(scene: Scene, frame: RenderedFrame) -> tuple[list[dict], list[np.nd
                 track_id=index,
                 category_id=1,
                 scores=[],
-                iscrowd=False,
+                iscrowd=0,
                 num_keypoints=int(inside.sum()),
                 occluded=[int(v) for v in hidden[index] & inside],
                 blurred=[int(v) for v in blurred & inside],

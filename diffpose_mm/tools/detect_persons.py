@@ -12,23 +12,26 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from diffpose_mm.apis.dataset_boxes import detect_frames
-from diffpose_mm.apis.detector import PersonDetector
+from diffpose_mm.apis.detector import DetectedPeople, PersonDetector
 from diffpose_mm.configs import read_config
+from diffpose_mm.detectors import FORMS
 from diffpose_mm.engine.checkpoint import read_checkpoint
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors, set_data_root
 
 EXAMPLES = """
 examples:
-  validation frames, by mmdet's RTMDet-m for persons (its weights are downloaded once):
+  validation frames, by the first detector that can be had (mmdet's RTMDet-m; docs/detectors.md):
     mim run diffpose_mm detect_persons diffpose_posetrack18 --out val_boxes.json
 
   then test with these boxes (a path that is not absolute would be relative to data_root):
     mim test diffpose_mm diffpose_posetrack18.py --checkpoint CHECKPOINT \\
         --cfg-options test_dataloader.dataset.bbox_file=$PWD/val_boxes.json
 
-  another detector of mmdet, by its name or from its config:
+  another detector of mmdet, by its name or from its config; of transformers; of torchvision:
     ... --det-model rtmdet_tiny_8xb32-300e_coco --det-checkpoint rtmdet_tiny.pth
     ... --det-model my_detector.py --det-checkpoint my_detector.pth --det-cat-ids 0
+    ... --det-model hf:PekingU/rtdetr_v2_r18vd
+    ... --det-model torchvision:fasterrcnn_resnet50_fpn_v2
 
   eight GPUs of one host; or shares started by hand on any hosts that see FILE's folder:
     torchrun --nproc-per-node 8 -m diffpose_mm detect_persons ... --launcher pytorch
@@ -80,22 +83,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
 
     detector = parser.add_argument_group('detector')
-    detector.add_argument(
-        '--det-model', help='config, name or alias of an mmdet detector (default: RTMDet-m)'
-    )
+    detector.add_argument('--det-model', help=f'{FORMS} (default: the first that can be had)')
     detector.add_argument('--det-checkpoint', help='its weights')
     detector.add_argument(
         '--det-cat-ids',
         type=int,
         nargs='+',
-        default=[0],
-        help='its labels that mean a person (default: 0)',
+        help='its labels that mean a person (default: those called person)',
     )
     detector.add_argument(
         '--bbox-thr', type=float, default=0.05, help='minimum score (default: 0.05)'
     )
     detector.add_argument(
         '--nms-thr', type=float, default=0.65, help='IoU threshold of NMS (default: 0.65)'
+    )
+    detector.add_argument(
+        '--max-people', type=int, metavar='N', help='of a frame, the N with the best boxes'
     )
     detector.add_argument('--batch-size', type=int, default=8, help='frames at once (default: 8)')
     detector.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
@@ -166,6 +169,8 @@ def run(args: argparse.Namespace) -> list[dict] | None:
     rank, count, local = share_of(args)
     if args.batch_size < 1:
         raise ValueError(f'--batch-size {args.batch_size} has to be at least 1')
+    if args.max_people is not None and args.max_people < 1:
+        raise ValueError(f'--max-people {args.max_people} has to be at least 1')
     if (args.det_model or '').endswith('.py') and not args.det_checkpoint:
         raise ValueError(f'--det-model {args.det_model} needs its weights: --det-checkpoint')
     if args.det_checkpoint:
@@ -189,11 +194,12 @@ def run(args: argparse.Namespace) -> list[dict] | None:
     frames = dataset.frames()
 
     detector = PersonDetector(args.det_model, args.det_checkpoint, args.det_cat_ids, device)
+    people = DetectedPeople(detector, args.bbox_thr, args.nms_thr, args.max_people)
     detections = detect_frames(
         frames,
-        lambda images: detector(images, args.bbox_thr, args.nms_thr),
+        lambda images: people([], images),
         args.out,
-        dict(detector.identity(), bbox_thr=args.bbox_thr, nms_thr=args.nms_thr),
+        people.identity(),
         batch_size=args.batch_size,
         shard=(rank, count),
         resume=args.resume,

@@ -27,6 +27,7 @@ from diffpose_mm.engine.launch import (
     set_data_root,
 )
 from diffpose_mm.evaluation.sweep import Sweep, SweepScores, data_digest
+from diffpose_mm.loading import weights_digest
 from diffpose_mm.models import DiffPoseHead
 from diffpose_mm.visualization.hypothesis_figures import (
     HypothesisPanel,
@@ -227,7 +228,7 @@ def run(args: argparse.Namespace) -> list[dict]:
     for field, values in (('sampling_steps', steps), ('num_hypotheses', numbers)):
         for value in values:
             model.head.check_test_cfg(dict(model.test_cfg, **{field: value}))
-    check_checkpoint(model, args.checkpoint)
+    checkpoint = check_checkpoint(model, args.checkpoint)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     check_clip_length(model, dataset)
     scores = SweepScores(cfg.get('test_evaluator'), dataset.metainfo)
@@ -235,7 +236,9 @@ def run(args: argparse.Namespace) -> list[dict]:
     made_by = dict(
         config=osp.basename(args.config),
         checkpoint=osp.basename(args.checkpoint),
-        sha256=file_digest(args.checkpoint),
+        sha256=file_digest(args.checkpoint)
+        if osp.isfile(args.checkpoint)
+        else weights_digest(checkpoint['state_dict']),
         data=data_digest(dataset),
         samples=len(dataset),
         hypotheses=numbers,

@@ -16,18 +16,24 @@ from diffpose_mm.apis import FORMATS, DiffPoseInferencer, InferenceOptions, Run
 from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.configs import read_config
+from diffpose_mm.detectors import FORMS
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
+from diffpose_mm.keypoint_sets import KEYPOINT_SETS
 from diffpose_mm.visualization.video_figures import TrackHistory, trajectories
 
 DEFAULTS = InferenceOptions()
 
 EXAMPLES = """
 examples:
-  people found by mmdet's RTMDet-m (its weights are downloaded once):
+  people found by the first detector that can be had (mmdet's RTMDet-m; docs/detectors.md):
     mim run diffpose_mm infer walk.mp4 --config diffpose_posetrack18 --checkpoint best.pth --out out
 
   a detector of your own, four hypotheses, uncertainty in the pictures and in the JSON:
     ... --det-model rtmdet_tiny_8xb32-300e_coco --det-checkpoint rtmdet.pth --hypotheses 4
+
+  detectors of transformers (by name on the Hugging Face hub, or a folder) and of torchvision:
+    ... --det-model hf:PekingU/rtdetr_v2_r18vd
+    ... --det-model torchvision:fasterrcnn_resnet50_fpn_v2
 
   boxes that you have; one person as large as the picture; a folder of frames of one video:
     ... --boxes boxes.json
@@ -88,7 +94,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     people.add_argument('--boxes', metavar='FILE', help='boxes in a JSON file; no detector runs')
     people.add_argument(
         '--det-model',
-        help="config, name or alias of a detector of mmdet, or 'whole_image' (default: RTMDet-m)",
+        help=f"what finds people: {FORMS}; or 'whole_image' (default: the first that can be had)",
     )
     people.add_argument(
         '--det-checkpoint', help='its weights; without --det-model, the config in them is used'
@@ -97,8 +103,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--det-cat-ids',
         type=int,
         nargs='+',
-        default=0,
-        help='its labels that mean people (default: 0)',
+        help='its labels that mean people (default: those called person)',
     )
     people.add_argument(
         '--bbox-thr',
@@ -111,6 +116,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=DEFAULTS.nms_thr,
         help='maximum IoU of two boxes (default: %(default)s)',
+    )
+    people.add_argument(
+        '--max-people', type=int, metavar='N', help='of a frame, the N with the best boxes'
     )
     people.add_argument(
         '--use-oks-tracking',
@@ -169,6 +177,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='values that replace those of the config, as model.test_cfg.flip_test=False',
     )
 
+    parser.add_argument(
+        '--keypoints',
+        choices=list(KEYPOINT_SETS),
+        help="give this set of keypoints in place of the model's; those that the model does not "
+        'have are absent: (0, 0) with score 0',
+    )
     drawing = parser.add_argument_group('drawing')
     drawing.add_argument(
         '--no-video', action='store_true', help='write no drawn video or pictures, no contact sheet'
@@ -258,10 +272,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         streaming=args.streaming,
         sampling_steps=args.steps,
         num_hypotheses=args.hypotheses,
+        keypoints=args.keypoints,
         return_hypotheses=args.save_hypotheses,
         bboxes=None if args.boxes is None else read_boxes(args.boxes),
         bbox_thr=args.bbox_thr,
         nms_thr=args.nms_thr,
+        max_people=args.max_people,
         use_oks_tracking=args.use_oks_tracking,
         tracking_thr=args.tracking_thr,
         show=args.show,
@@ -324,8 +340,7 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
         files += draw_sheet(results, args.out, args.moments, history, times, names)
     if source.is_clip and history.people:
         plot = osp.join(args.out, 'trajectories.png')
-        meta = results.inferencer.model.dataset_meta['keypoint_id2name']
-        joints = [meta[i] for i in range(len(meta))]
+        joints = results.keypoints.names
         fps = float(source.fps) if source.fps else None
         has_times = any(at is not None for at in times.values())
         trajectories(

@@ -8,7 +8,7 @@ import mmengine
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from diffpose_mm.engine.checkpoint import check_checkpoint, read_checkpoint
+from diffpose_mm.engine.checkpoint import compare, prepare, read_checkpoint
 from diffpose_mm.engine.launch import (
     add_common_arguments,
     check_clip_length,
@@ -22,7 +22,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog='test', description='Test a model.')
     parser.add_argument('config', help='config file, or the name of a shipped config')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint: a file, a folder, hf:NAME')
     parser.add_argument('--out', help='write the metrics to this .json, .yaml or .pkl file')
     parser.add_argument('--dump', help='write all predictions to this .pkl file')
     add_common_arguments(parser)
@@ -66,10 +66,11 @@ def main(argv: Sequence[str] | None = None) -> dict:
     args = parse_args(argv)
     with one_line_errors(args.traceback):
         cfg = merge_args(load_config(args), args)
-        read_checkpoint(args.checkpoint)
+        checkpoint = read_checkpoint(args.checkpoint)
         start_processes(cfg)
         runner = Runner.from_cfg(cfg)
-        check_checkpoint(runner.model, args.checkpoint)
+        compare(runner.model, checkpoint, args.checkpoint, cfg.get('allow_partial', False))
+        runner._load_from = prepare(args.checkpoint, checkpoint)
         # Builds the dataset here, so that what is wrong with it is told before anything runs.
         dataset = runner.test_loop.dataloader.dataset
         check_clip_length(runner.model, dataset)

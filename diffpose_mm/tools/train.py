@@ -10,8 +10,8 @@ from mmengine.runner import Runner
 
 from diffpose_mm.engine.checkpoint import (
     check_checkpoint,
-    check_pretrained,
-    read_checkpoint,
+    prepare_pretrained,
+    prepare_start,
 )
 from diffpose_mm.engine.checkpoint_hook import newest_checkpoint
 from diffpose_mm.engine.frozen_backbone import leave_out_frozen, use_kept_features
@@ -54,6 +54,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='DIR',
         help='freeze the backbone and train on the features that cache_features kept in DIR',
     )
+    parser.add_argument(
+        '--reinit',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='weights of the model that are not to be taken from a checkpoint, by the beginning of '
+        'their names, for example head.final_layer where the keypoints are others',
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -89,6 +97,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         cfg.resume = True
         if args.resume != 'auto':
             cfg.load_from = args.resume
+    if args.reinit:
+        cfg.reinit = args.reinit
     if args.auto_scale_lr:
         if cfg.get('auto_scale_lr', {}).get('base_batch_size') is None:
             raise ValueError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config')
@@ -132,11 +142,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         find_start(cfg, args)
         start_processes(cfg)
         runner = Runner.from_cfg(cfg)
-        check_pretrained(cfg.model)
+        wanted = dict(allow_partial=cfg.get('allow_partial', False), reinit=cfg.get('reinit') or ())
+        prepare_pretrained(runner.model, **wanted)
         if cfg.get('resume'):
             check_checkpoint(runner.model, cfg.load_from, resume=True)
         elif cfg.get('load_from'):
-            read_checkpoint(cfg.load_from)
+            runner._load_from = prepare_start(runner.model, cfg.load_from, **wanted)
         # Builds the datasets here, so that what is wrong with them is told before anything runs.
         check_clip_length(runner.model, runner.train_loop.dataloader.dataset)
         if cfg.get('val_cfg') is not None:

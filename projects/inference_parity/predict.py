@@ -117,8 +117,9 @@ def main(checkpoint, out, *videos):
         det_cat_ids=list(range(80)),
     )  # fmt: skip
     torch.manual_seed(0)
-    detecting.detector._inferencer = detecting.detector._build()
-    for layer in detecting.detector._inferencer.model.bbox_head.rtm_reg:
+    network = detecting.detector.network
+    network.prepare()
+    for layer in network.inferencer.model.bbox_head.rtm_reg:
         layer.bias.data.fill_(2)
     stem, frames = Path(videos[0]).stem, read_frames(videos[0])
     run(f'{stem}-detector', detecting, frames[:16], as_clip=True, bbox_thr=0.0, batch_size=4)

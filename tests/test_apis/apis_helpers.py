@@ -9,6 +9,8 @@ import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
+from diffpose_mm.apis.detector import PersonDetector
+
 BOXES = [[[10 + 4 * t, 10, 45 + 4 * t, 80], [60, 5, 100, 85]] for t in range(7)]
 OFFSETS = (-2, -1, 0, 1, 2)
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -134,3 +136,10 @@ class StubDetector:
             outputs.append(type('Out', (), dict(pred_instances=instances)))
             self.seen += 1
         return dict(predictions=outputs)
+
+
+def stub_person_detector():
+    """A person detector of mmdet whose network is a :class:`StubDetector`."""
+    detector = PersonDetector('any')
+    detector.network.inferencer = StubDetector()
+    return detector

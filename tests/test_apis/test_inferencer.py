@@ -12,7 +12,6 @@ from apis_helpers import (
     read_video,
     write_tiny,
 )
-from mmengine.config import Config
 from mmpose.apis import MMPoseInferencer
 
 from diffpose_mm.apis import DiffPoseInferencer
@@ -127,14 +126,6 @@ def test_a_checkpoint_of_another_model_is_refused_with_the_differences(
         DiffPoseInferencer(tiny_model[0], other[1], device='cpu')
     assert 'only in the checkpoint' in str(error.value)
     assert 'missing keys' not in ''.join(capsys.readouterr()), 'not all of them, and once'
-
-
-def test_a_config_of_no_clips_is_refused(tiny_model):
-    cfg = Config.fromfile(tiny_model[0])
-    pipeline = cfg.test_dataloader.dataset.pipeline
-    pipeline[0] = dict(type='LoadImage')
-    with pytest.raises(ValueError, match='not a top-down model of clips'):
-        DiffPoseInferencer(cfg, device='cpu', det_model='whole_image')
 
 
 @pytest.mark.parametrize('kwargs', [dict(), dict(mode='causal', streaming=True)])

@@ -8,11 +8,11 @@ import pytest
 import torch
 from apis_helpers import (
     BOXES,
-    StubDetector,
     assert_close_poses,
     moving_frames,
     points,
     read_video,
+    stub_person_detector,
 )
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
@@ -67,12 +67,11 @@ def test_frames_without_people_have_no_people(inferencer, video, tmp_path):
 def test_the_detector_sees_batches_and_its_labels_and_duplicates_are_sorted_out(
     inferencer, video, monkeypatch
 ):
-    detector = PersonDetector('any')
-    detector._inferencer = StubDetector()
+    detector = stub_person_detector()
     monkeypatch.setattr(inferencer, 'detector', detector)
     before = threading.active_count()
     results = list(inferencer(video, batch_size=4))
-    assert detector._inferencer.sizes == [4, 3]
+    assert detector.network.inferencer.sizes == [4, 3]
     assert threading.active_count() == before, 'detection runs beside the poses, and ends with them'
     assert [len(r['predictions'][0]) for r in results] == [0, 0, 1, 1, 1, 1, 1]
     people = [r['predictions'][0][0] for r in results[2:]]
@@ -91,9 +90,9 @@ def test_a_detector_of_mmdet_is_built_from_its_config_or_checkpoint(tiny_model, 
     inferencer = DiffPoseInferencer(
         *tiny_model, device='cpu', det_model=config, det_cat_ids=list(range(80))
     )
-    detector = inferencer.detector
-    detector._inferencer = detector._build()
-    for layer in detector._inferencer.model.bbox_head.rtm_reg:
+    detector = inferencer.detector.network
+    detector.prepare()
+    for layer in detector.inferencer.model.bbox_head.rtm_reg:
         layer.bias.data.fill_(2)  # else most boxes would be inside out
     results = list(inferencer(moving_frames(3), batch_size=3, bbox_thr=0.9999))
     assert [r['predictions'] for r in results] == [[[]]] * 3
@@ -101,9 +100,9 @@ def test_a_detector_of_mmdet_is_built_from_its_config_or_checkpoint(tiny_model, 
     assert all(len(r['predictions'][0]) > 0 for r in results)
 
     # A checkpoint of mmdet holds its config.
-    path, weights = str(tmp_path / 'det.pth'), detector._inferencer.model.state_dict()
+    path, weights = str(tmp_path / 'det.pth'), detector.inferencer.model.state_dict()
     torch.save(dict(state_dict=weights, meta=dict(cfg=config.pretty_text)), path)
-    again = PersonDetector(None, path, list(range(80)), 'cpu')._build().model.state_dict()
+    again = PersonDetector(None, path, list(range(80)), 'cpu').network.build().model.state_dict()
     assert again.keys() == weights.keys()
     assert all(torch.equal(again[key], weights[key]) for key in weights)
 

@@ -7,18 +7,23 @@ import time
 
 import numpy as np
 import pytest
-from apis_helpers import BOXES, StubDetector, moving_frames, read_json, read_video, write_video
+from apis_helpers import (
+    BOXES,
+    StubDetector,
+    moving_frames,
+    read_json,
+    read_video,
+    stub_person_detector,
+    write_video,
+)
 
 from diffpose_mm import video_writer
 from diffpose_mm.apis import DiffPoseInferencer, FrameSource, SourceFrame, progress
-from diffpose_mm.apis.detector import PersonDetector
 from diffpose_mm.apis.file_sources import Video
 
 
 def test_a_video_left_in_the_middle_ends_its_threads(inferencer, video, monkeypatch):
-    detector = PersonDetector('any')
-    detector._inferencer = StubDetector()
-    monkeypatch.setattr(inferencer, 'detector', detector)
+    monkeypatch.setattr(inferencer, 'detector', stub_person_detector())
     before = threading.active_count()
     run = inferencer(video)
     next(run)
@@ -52,9 +57,7 @@ def test_decoding_detection_poses_and_writing_overlap(inferencer, tmp_path, monk
         finally:
             running.discard(stage)
 
-    detector = PersonDetector('any')
-    detector._inferencer = StubDetector()
-    monkeypatch.setattr(inferencer, 'detector', detector)
+    monkeypatch.setattr(inferencer, 'detector', stub_person_detector())
     path = write_video(tmp_path / 'walk.avi', moving_frames(14))
     find, write = StubDetector.__call__, video_writer.VideoWriter._encode
 
@@ -154,6 +157,8 @@ def test_runs_beside_each_other_do_not_touch_each_other(inferencer, tmp_path):
     'bad, message',
     [
         (dict(batch_size=0), 'batch_size=0'),
+        (dict(max_people=0), 'max_people=0 has to be a whole number of at least 1'),
+        (dict(max_people=2.5), 'max_people=2.5'),
         (dict(batch_size=1.5), 'batch_size=1.5'),
         (dict(mode='live'), "mode='live'"),
         (dict(frame_offsets=(-1, 0, 1)), 'do not fit the model'),

@@ -15,6 +15,7 @@ from diffpose_mm.datasets import (
     LoadClip,
     PackClipInputs,
     PoseTrack18ClipDataset,
+    WeightByScore,
 )
 
 ANN = 'annotations/posetrack18_val.json'
@@ -281,3 +282,24 @@ def test_mmposes_own_augmentation_takes_no_clip(name):
     with pytest.raises((AttributeError, cv2.error)):
         for _ in range(30):  # not every draw does something
             transform(dict(img=frames))
+
+
+def test_scores_go_with_their_keypoints_into_the_weights():
+    """Broken if a flip gave the left wrist the right one's score."""
+    results = dict(
+        img=[np.zeros((4, 6, 3), np.uint8)], img_shape=(4, 6), flip_indices=[0, 2, 1],
+        keypoints=np.array([[[1, 1], [2, 1], [4, 1]]], np.float32),
+        keypoints_visible=np.ones((1, 3), np.float32),
+        keypoint_scores=np.array([[0.9, 0.5, 0.25]], np.float32),
+    )  # fmt: skip
+    flipped = ClipRandomFlip(prob=1.0, direction='horizontal')(results)
+    assert flipped['keypoint_scores'][0].tolist() == pytest.approx([0.9, 0.25, 0.5])
+    flipped['keypoint_weights'] = np.array([[1, 0, 2]], np.float32)
+    weighted = WeightByScore(power=2)(flipped)['keypoint_weights']
+    assert weighted[0].tolist() == pytest.approx([0.81, 0, 0.5])
+    assert weighted.dtype == np.float32
+    assert WeightByScore()(dict(keypoint_weights=1)) == dict(keypoint_weights=1)
+    with pytest.raises(ValueError, match='after GenerateTarget'):
+        WeightByScore()(dict(keypoint_scores=1))
+    with pytest.raises(ValueError, match='power=-1'):
+        WeightByScore(power=-1)

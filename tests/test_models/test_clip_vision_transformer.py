@@ -60,9 +60,22 @@ def test_square_and_class_token_weights_load():
     own = build((64, 48), patch_cfg={})
     square['pos_embed'] = square['pos_embed'][:, 1:]
     own.load_state_dict(square, strict=False)
-    equal = build((64, 48), with_cls_token=True, out_type='cls_token').state_dict()
-    own.load_state_dict({'pos_embed': equal['pos_embed']}, strict=False)
+    equal = build((64, 48), patch_cfg={}, with_cls_token=True, out_type='cls_token').state_dict()
+    own.load_state_dict(equal, strict=False)
     torch.testing.assert_close(own.pos_embed.data, equal['pos_embed'][:, 1:])
+
+
+@pytest.mark.parametrize('size', [(64, 48), (128, 96)])
+def test_an_entry_without_a_class_token_is_added(size):
+    """Broken if ViTAE's position embedding lost what it adds to every patch: off by a sixth."""
+    weights = build((64, 48)).state_dict()
+    torch.manual_seed(0)
+    loaded = torch.randn(1, 13, 16)
+    own, folded = build(size), build(size)
+    own.load_state_dict(weights | dict(pos_embed=loaded))
+    folded.load_state_dict(weights | dict(pos_embed=loaded[:, 1:] + loaded[:, :1]))
+    torch.testing.assert_close(own.pos_embed.data, folded.pos_embed.data)
+    assert (own.pos_embed.data - build(size).pos_embed.data).abs().max() > 0.1
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 from tools_helpers import CONFIG, arguments
+from torchvision.models import get_model
 
 from diffpose_mm.apis.detector import PersonDetector
 from diffpose_mm.apis.people import Person
@@ -82,6 +83,32 @@ def test_writes_coco_results_that_the_test_takes(whole, trained, tiny_posetrack,
     assert metrics['box_source'] == 'detected' and metrics['posetrack/AP'] >= 0
 
 
+def test_people_of_a_detector_of_torchvision(tiny_posetrack, tmp_path):
+    """Its labels are its own, and of each frame the best person is kept."""
+    name, weights = 'ssdlite320_mobilenet_v3_large', tmp_path / 'ssdlite.pth'
+    torch.manual_seed(0)
+    model = get_model(name, weights=None, weights_backbone=None)
+    for head in model.head.classification_head.module_list:
+        head[1].bias.data[1::91] += 2  # more people than other things
+    torch.save(model.state_dict(), weights)
+    options = ['--det-model', f'torchvision:{name}', '--det-checkpoint', weights]
+    everyone = detect(tiny_posetrack, tmp_path / 'all.json', *options, '--bbox-thr', 0.01)
+    assert len(everyone) > 12 and all(0 <= x <= 160 and w > 0 for x, _, w, _ in boxes(everyone))
+    best = detect(
+        tiny_posetrack, tmp_path / 'one.json', *options, '--bbox-thr', 0.01, '--max-people', 1
+    )
+    first = {}
+    for person in everyone:
+        first.setdefault(person['image_id'], person)
+    assert best == list(first.values()) and len(best) == 6
+    with pytest.raises(SystemExit, match='no label 91; it has 0 __background__, 1 person'):
+        detect(tiny_posetrack, tmp_path / 'no.json', *options, '--det-cat-ids', 91)
+
+
+def boxes(detections):
+    return [detection['bbox'] for detection in detections]
+
+
 def test_shares_make_the_same_file(whole, detector, tiny_posetrack, tmp_path, monkeypatch):
     """Broken if a frame is left out or taken twice, or if its batch depends on who detects it."""
     out = tmp_path / 'boxes.json'
@@ -92,6 +119,12 @@ def test_shares_make_the_same_file(whole, detector, tiny_posetrack, tmp_path, mo
     assert detect(tiny_posetrack, out, *detector, '--launcher', 'pytorch') is not None
     assert out.read_bytes() == whole.read_bytes()
     assert [p.name for p in tmp_path.iterdir()] == ['boxes.json']
+
+
+@pytest.fixture
+def unnamed(monkeypatch):
+    """The detector of no name is known without being had; what it finds the tests say."""
+    monkeypatch.setattr(PersonDetector, 'identity', lambda self: dict(library='stub'))
 
 
 def brightness_as_boxes(self, frames, *thresholds):
@@ -114,6 +147,7 @@ def detect_until_killed(root, out):
     detect(root, out)
 
 
+@pytest.mark.usefixtures('unnamed')
 def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     """SIGKILL in the last of three batches, a line torn; the run or one of two shares goes on."""
     out = tmp_path / 'killed' / 'boxes.json'
@@ -153,6 +187,7 @@ def test_goes_on_after_a_kill(tiny_posetrack, tmp_path, monkeypatch):
     assert (tmp_path / 'boxes.json').read_bytes() == out.read_bytes()
 
 
+@pytest.mark.usefixtures('unnamed')
 def test_a_share_without_batches_leaves_no_file(tiny_posetrack, tmp_path, monkeypatch):
     """With more processes than batches one may start when the others have joined their parts."""
     monkeypatch.setattr(PersonDetector, '__call__', brightness_as_boxes)
@@ -166,7 +201,9 @@ def test_a_share_without_batches_leaves_no_file(tiny_posetrack, tmp_path, monkey
     assert [p.name for p in tmp_path.iterdir()] == ['boxes.json']
 
 
-def test_parts_of_another_run_are_an_error_before_the_work(tiny_posetrack, tmp_path, monkeypatch):
+def test_parts_of_another_run_are_an_error_before_the_work(
+    unnamed, tiny_posetrack, tmp_path, monkeypatch
+):
     """Broken if it were told when all batches are done, or if both runs were mixed."""
     monkeypatch.setattr(PersonDetector, '__call__', brightness_as_boxes)
     out = tmp_path / 'boxes.json'
@@ -178,7 +215,9 @@ def test_parts_of_another_run_are_an_error_before_the_work(tiny_posetrack, tmp_p
     assert not seen and [p.name for p in tmp_path.iterdir()] == ['boxes.json.1-of-2.jsonl']
 
 
-def test_unreadable_frames_are_all_named_and_nothing_is_lost(tiny_posetrack, tmp_path, monkeypatch):
+def test_unreadable_frames_are_all_named_and_nothing_is_lost(
+    unnamed, tiny_posetrack, tmp_path, monkeypatch
+):
     """A frame without boxes would silently not be tested: it takes a word of the user."""
     root = tmp_path / 'data'
     shutil.copytree(tiny_posetrack, root)
@@ -206,7 +245,9 @@ def test_unreadable_frames_are_all_named_and_nothing_is_lost(tiny_posetrack, tmp
     )
 
 
-def test_a_repaired_or_exchanged_frame_is_detected_anew(tiny_posetrack, tmp_path, monkeypatch):
+def test_a_repaired_or_exchanged_frame_is_detected_anew(
+    unnamed, tiny_posetrack, tmp_path, monkeypatch
+):
     """Broken if the boxes of a frame that has another content now are kept."""
     root = tmp_path / 'data'
     shutil.copytree(tiny_posetrack, root)
@@ -239,6 +280,9 @@ def test_a_repaired_or_exchanged_frame_is_detected_anew(tiny_posetrack, tmp_path
         (['--launcher', 'slurm'], 'SLURM_PROCID.*is not set'),
         (['--launcher', 'mpi', '--shard', '1/2'], 'leave one out'),
         (['--batch-size', '0'], '--batch-size 0'),
+        (['--max-people', '0'], '--max-people 0 has to be at least 1'),
+        (['--det-model', 'torchvision:yolo'], "torchvision has no detector 'yolo'"),
+        (['--det-model', 'hf:nobody'], 'hf:nobody is no name of the hub'),
         (['--det-model', 'a.py'], 'a.py needs its weights: --det-checkpoint'),
         (['--det-checkpoint', 'none.pth'], 'none.pth does not exist'),
         (['--split', 'train', '--data-root', 'nowhere'], 'nowhere/annotations.* does not exist'),
@@ -250,6 +294,7 @@ def test_bad_arguments(options, message, tiny_posetrack, tmp_path):
         detect(tiny_posetrack, tmp_path / 'boxes.json', *options)
 
 
+@pytest.mark.usefixtures('unnamed')
 def test_unlabelled_frames_are_left_out(tiny_posetrack, tmp_path, monkeypatch):
     """They count only for a data set that takes boxes on them."""
     root = tmp_path / 'data'

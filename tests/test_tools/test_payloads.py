@@ -7,7 +7,10 @@ import importlib.util
 import os
 import pickle
 import re
+import threading
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -21,8 +24,8 @@ from tools_helpers import CONFIG, arguments
 from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm.datasets import PoseTrack18ClipDataset
 from diffpose_mm.engine import read_checkpoint
-from diffpose_mm.engine.checkpoint import safe_globals
 from diffpose_mm.evaluation.sweep import Sweep
+from diffpose_mm.loading import safe_globals
 from diffpose_mm.tools import detect_persons, hypotheses, infer, test, train
 
 RTMDET = f'{get_installed_path("mmdet")}/.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
@@ -146,6 +149,35 @@ def test_annotations_and_detections_are_not_unpickled(field, tiny_posetrack, tmp
             data_root=str(tiny_posetrack), test_mode=True, **{**files, field: str(path)}
         )
     assert not mark.exists()
+
+
+@pytest.fixture
+def address(armed, monkeypatch, tmp_path):
+    """Address of the armed checkpoint, and an empty place for downloads."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(armed[0].parent))
+    handler.func.log_message = lambda *args: None
+    server = ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+    yield f'http://127.0.0.1:{server.server_port}/{armed[0].name}'
+    server.shutdown()
+    server.server_close()
+
+
+REMOTE = ('train', 'train_backbone', 'test', 'infer', 'DiffPoseInferencer', 'MMPoseInferencer')
+
+
+@pytest.mark.parametrize('door', REMOTE)
+def test_code_behind_an_address_is_refused_at(
+    door, armed, address, tiny_posetrack, tmp_path, monkeypatch
+):
+    """Broken if a download were unpickled, as torch.hub does by default."""
+    if door != 'MMPoseInferencer':
+        monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    with pytest.raises((SystemExit, RuntimeError, pickle.UnpicklingError)) as error:
+        DOORS[door](address, tiny_posetrack, tmp_path)
+    assert not armed[1].exists()
+    assert 'posix.system' in str(error.value)
 
 
 def test_kept_predictions_are_not_unpickled(tmp_path):

@@ -2,13 +2,15 @@
 
 import json
 import os.path as osp
+import re
 import shutil
 
 import pytest
 import torch
+from mmengine.runner import Runner
 from tools_helpers import CONFIG, CONFIG_DIR, arguments
 
-from diffpose_mm.engine import BFloat16OptimWrapper, read_checkpoint
+from diffpose_mm.engine import BFloat16OptimWrapper, CheckpointError, read_checkpoint
 from diffpose_mm.engine.launch import load_config
 from diffpose_mm.tools import train
 
@@ -115,6 +117,105 @@ def test_bad_input_is_told_in_one_line(options, message, tiny_posetrack, tmp_pat
         train.main(arguments(CONFIG, data_root=tiny_posetrack, work_dir=tmp_path, options=options))
     text = exit_info.value.code
     assert text.startswith('error: ') and message in text and '\n' not in text, text
+
+
+def renamed(checkpoint, folder, rename):
+    """A checkpoint with other names of its weights."""
+    weights = torch.load(checkpoint)['state_dict']
+    path = folder / 'renamed.pth'
+    weights = {rename(key): value for key, value in weights.items()}
+    torch.save(dict(state_dict=weights), path)
+    return path
+
+
+def in_other_words(key):
+    return f'net.{key}'
+
+
+def other_layers(key):
+    return key.replace('.layer1.', '.block1.')
+
+
+STARTS = {
+    'load_from': lambda path: f'load_from = {str(path)!r}\n',
+    'init_cfg': lambda path: (
+        "model = dict(backbone=dict(init_cfg=dict(_delete_=True, type='Pretrained', "
+        f"prefix='backbone.', checkpoint={str(path)!r})))\n"
+    ),
+}
+
+
+def start_config(kind, path, folder):
+    config = folder / 'start.py'
+    config.write_text(
+        f'_base_ = [{osp.abspath(CONFIG)!r}]\n'
+        f'{STARTS[kind](path)}train_cfg = dict(max_epochs=1, val_interval=5)\n'
+    )
+    return config
+
+
+@pytest.mark.parametrize('kind', STARTS)
+@pytest.mark.parametrize(
+    'rename, message',
+    [
+        (in_other_words, r"0 of 200 weights taken|no name begins with 'backbone.'"),
+        (other_layers, r'only in the model .*layer1'),
+    ],
+)
+def test_a_start_from_other_weights_is_refused(
+    kind, rename, message, trained, tiny_posetrack, tmp_path
+):
+    """Broken if a training began from random weights, or half of them, with exit status 0."""
+    path = renamed(trained / 'epoch_1.pth', tmp_path, rename)
+    config = start_config(kind, path, tmp_path)
+    with pytest.raises(SystemExit) as exit_info:
+        train.main(arguments(config, '--no-validate', data_root=tiny_posetrack, work_dir=tmp_path))
+    text = exit_info.value.code
+    assert text.startswith('error: weights ') and 'renamed.pth' in text
+    assert re.search(f'(?s){message}', text), text
+    assert not list(tmp_path.glob('epoch_*.pth'))
+
+
+@pytest.mark.parametrize('kind', STARTS)
+def test_any_runner_refuses_a_start_from_other_weights(kind, trained, tiny_posetrack, tmp_path):
+    """Broken if `mim train mmpose OUR_CONFIG` began from random weights."""
+    path = renamed(trained / 'epoch_1.pth', tmp_path, other_layers)
+    config = start_config(kind, path, tmp_path)
+    args = train.parse_args(arguments(config, data_root=tiny_posetrack, work_dir=tmp_path / 'run'))
+    runner = Runner.from_cfg(load_config(args))
+    with pytest.raises(CheckpointError, match='(?s)only in the model .*layer1'):
+        runner.train()
+
+
+@pytest.mark.parametrize('kind', STARTS)
+def test_a_start_from_a_part_is_taken_where_that_is_said(kind, trained, tiny_posetrack, tmp_path):
+    """--allow-partial, and the log says how many."""
+    path = renamed(trained / 'epoch_1.pth', tmp_path, other_layers)
+    config = start_config(kind, path, tmp_path)
+    train.main(
+        arguments(config, '--no-validate', '--allow-partial', data_root=tiny_posetrack,
+                  work_dir=tmp_path)
+    )  # fmt: skip
+    text = next(tmp_path.rglob('*.log')).read_text()
+    assert re.search(r'WARNING - model.*: \d+ of \d+ weights taken', text)
+    assert (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_a_start_with_other_keypoints(trained, tiny_posetrack, tmp_path):
+    """Broken if the layers of the keypoints could not be left at their start."""
+    path = tmp_path / 'other.pth'
+    weights = torch.load(trained / 'epoch_1.pth')['state_dict']
+    last = [key for key, value in weights.items() if 17 in value.shape and key.startswith('head')]
+    assert last
+    torch.save({k: v[:15] if k in last and len(v) == 17 else v for k, v in weights.items()}, path)
+    config = start_config('load_from', path, tmp_path)
+    common = dict(data_root=tiny_posetrack, work_dir=tmp_path / 'run')
+    with pytest.raises(SystemExit, match='--reinit head') as error:
+        train.main(arguments(config, '--no-validate', **common))
+    asked = re.search(r'--reinit ([^;]+);', error.value.code).group(1).split()
+    train.main(arguments(config, '--no-validate', '--reinit', *asked, '--traceback', **common))
+    text = max(tmp_path.rglob('*.log'), key=osp.getmtime).read_text()
+    assert f'started anew: {", ".join(asked)}' in text
 
 
 def test_another_metric_than_the_evaluators_is_told_in_one_line(tiny_posetrack, tmp_path):

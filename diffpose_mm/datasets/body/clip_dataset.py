@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.fileio import join_path
-from mmengine.logging import print_log
+from mmengine.logging import MessageHub, print_log
 from mmengine.utils import is_abs
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
@@ -19,10 +19,12 @@ from mmpose.registry import DATASETS
 from ...clip import RandomFrameOffsets, check_frame_offsets, nearest
 from ...files import data_files
 from ...images import Fault
+from ...keypoint_sets import keypoint_set
 from ...videos import split_frame_name, videos_of
 from ..worker_generator import WorkerGenerator
 from .clip_annotations import Annotations, check_metainfo, frame_path, read_annotations
 from .detections import PERSON, detection_samples, frame_info, read_detections
+from .label_keypoints import check_label_keypoints, convert_labels
 
 
 def _place(path: str) -> tuple[str, str, int]:
@@ -52,7 +54,9 @@ class ClipDataset(BaseCocoStyleDataset):
       the annotations list as many frames as the video has, and not this one;
     - ``frame_offsets`` (tuple[int]): the frames asked for, relative to the keyframe;
     - ``frame_number``, ``nframes``, ``frame_id``, ``vid_id``, ``track_id`` as far as the file has
-      them.
+      them;
+    - ``keypoint_scores`` ((1, K) float32) where an annotation has ``scores``, one a keypoint: how
+      sure whoever labelled it was (:class:`WeightByScore`).
 
     Images may have ``nframes``, the length of the video, or ``frame_range``, its first and last
     frame number; without them the frames on disk count, see :func:`read_annotations`. Persons of
@@ -71,6 +75,9 @@ class ClipDataset(BaseCocoStyleDataset):
         bbox_file (str, optional): Detections in a format of :func:`read_detections`; testing only.
             Relative to ``data_root``. ``filter_cfg=dict(bbox_score_thr=...)`` drops boxes of a
             lower score. ``metainfo['box_source']`` says whether boxes are ``'detected'``.
+        label_keypoints (str, optional): Name of the set of keypoints that ``ann_file`` has, such as
+            'coco17', where it is not that of ``metainfo``: shared ones are taken by name, the
+            others are not annotated.
         **kwargs: The other arguments of mmpose's :class:`BaseCocoStyleDataset`, ``metainfo`` among
             them; ``data_mode`` can only be ``'topdown'``.
 
@@ -92,6 +99,7 @@ class ClipDataset(BaseCocoStyleDataset):
         first_frame: int | None = None,
         labeled_only: bool = True,
         bbox_file: str | None = None,
+        label_keypoints: str | None = None,
         **kwargs: Any,
     ) -> None:
         name = type(self).__name__
@@ -117,11 +125,16 @@ class ClipDataset(BaseCocoStyleDataset):
         )
         self.first_frame = self.FIRST_FRAME if first_frame is None else first_frame
         self.labeled_only = labeled_only
+        self._label_keypoints = label_keypoints
         self._file_summary = 'no file was read'
         self._generator = WorkerGenerator(salt=1)
         if not self.METAINFO or kwargs.get('metainfo') is not None:
             check_metainfo(name, kwargs.get('metainfo'))
         super().__init__(ann_file=ann_file, bbox_file=bbox_file, **kwargs)
+        if label_keypoints is not None and self.test_mode:
+            # Metrics would read the file as it is; without it they take the samples' annotations.
+            hub = MessageHub.get_current_instance()
+            hub.pop_info(f'{self._metainfo["dataset_name"]}_ann_file', None)
         self._metainfo['box_source'] = 'detected' if self.bbox_file else 'ground_truth'
 
     @property
@@ -288,6 +301,9 @@ class ClipDataset(BaseCocoStyleDataset):
             # Only metrics use it, and it would travel from worker to worker with every sample.
             data_info.pop('raw_ann_info', None)
         data_info['track_id'] = -1 if ann.get('track_id') is None else ann['track_id']
+        scores = ann.get('scores')
+        if isinstance(scores, list) and len(scores) == self._metainfo['num_keypoints']:
+            data_info['keypoint_scores'] = np.array([scores], np.float32)
         data_info.update(frame_info(img))
         return data_info
 
@@ -341,13 +357,21 @@ class ClipDataset(BaseCocoStyleDataset):
         try:
             found = read_annotations(
                 self.ann_file,
-                self._metainfo['num_keypoints'],
+                self._metainfo['num_keypoints']
+                if self._label_keypoints is None
+                else len(keypoint_set(self._label_keypoints).keypoints),
                 self.first_frame,
                 self._frames_on_disk,
                 self.FILE_HINTS,
             )
         except FileNotFoundError as error:
             raise FileNotFoundError(f'{name}: {error} (data_root={self.data_root!r})') from error
+        by_id = self._metainfo['keypoint_id2name']
+        own = [by_id[i] for i in sorted(by_id)]
+        if self._label_keypoints is None:
+            check_label_keypoints(f'ann_file {self.ann_file}', found.categories, own)
+        else:
+            convert_labels(found.annotations, self._label_keypoints, own)
         for img_id, img in found.images.items():
             img.update(img_id=img_id, img_path=self._path_of(img['file_name']))
         self._metainfo.setdefault('CLASSES', found.categories)

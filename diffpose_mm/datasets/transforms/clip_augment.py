@@ -47,6 +47,9 @@ class ClipRandomFlip(RandomFlip):
         if results['flip']:
             code = _FLIP_CODES[results['flip_direction']]
             results['img'] = [cv2.flip(frame, code) for frame in frames]
+            if 'keypoint_scores' in results:
+                order = results['flip_indices']
+                results['keypoint_scores'] = results['keypoint_scores'][:, order]
         else:
             results['img'] = frames
         return results

@@ -12,8 +12,13 @@ import torch
 from mmengine.logging import HistoryBuffer
 from torch import nn
 
-from diffpose_mm.engine import CheckpointError, check_checkpoint, read_checkpoint
-from diffpose_mm.engine.checkpoint import check_pretrained, safe_globals
+from diffpose_mm.loading import (
+    CheckpointError,
+    check_checkpoint,
+    check_pretrained,
+    read_checkpoint,
+    safe_globals,
+)
 from diffpose_mm.models import SpatioTemporalNeck
 
 
@@ -237,6 +242,12 @@ def test_not_a_checkpoint(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match='page.pth'):
         read_checkpoint(str(path))
+
+
+def test_a_file_of_torch_under_another_name(model, tmp_path):
+    """Broken if the ending of the name decided how a file is read."""
+    path = save(model.state_dict(), tmp_path / 'model.safetensors')
+    assert read_checkpoint(path)['state_dict'].keys() == model.state_dict().keys()
 
 
 def test_without_weights(tmp_path):
