@@ -25,9 +25,10 @@ from ..datasets.kept_features import (
 )
 from ..feature_cache import FeatureCache, FeatureCacheError, decode, encode
 from ..files import atomic_write
-from .checkpoint import SHOWN_KEYS, CheckpointError, read_checkpoint
+from .checkpoint import CheckpointError, read_checkpoint
 
 BACKBONE = 'backbone.pth'
+SHOWN_KEYS = 5
 PLAIN_CONSTRUCTORS = (None, 'DefaultOptimWrapperConstructor')
 # Of the largest value: devices, batch sizes and bfloat16 round differently, other settings differ
 # by much more.
