@@ -27,9 +27,8 @@ from ..feature_cache import FeatureCache, FeatureCacheError, decode, encode
 from ..files import atomic_write
 from .checkpoint import CheckpointError, read_checkpoint
 
-SHOWN_KEYS = 5
-
 BACKBONE = 'backbone.pth'
+SHOWN_KEYS = 5
 PLAIN_CONSTRUCTORS = (None, 'DefaultOptimWrapperConstructor')
 # Of the largest value: devices, batch sizes and bfloat16 round differently, other settings differ
 # by much more.
