@@ -5,7 +5,7 @@
 # those times: it starts where they start and is uneven where they are (or a warning says that it is not).
 # What happens: time is the number of the row over a rate that is guessed from the stamps. It starts at 0, a pause
 # in the recording is closed, and speeds after it are those of a jump within one frame. Nothing is said.
-# Guessed before the run: uneven stamps are kept. Missed: also the start of an even series is dropped.
+# The loss of uneven stamps was known from others; guessed: an even series keeps its start. Missed: that is dropped too.
 # Versions: movement 0.15.0, ndx-pose 0.4.0, pynwb 4.2.0, Python 3.11. Who meets it: whoever aligns poses with
 # other recordings, or writes rows for detected frames alone, which NWB allows.
 set -euo pipefail

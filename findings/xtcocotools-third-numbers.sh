@@ -4,8 +4,8 @@
 # One would guess: a result's third number is a place-holder. COCO compares places and ranks by the person's `score`, so
 # 0, 1 or a confidence there is the same, and xtcocotools, an extended pycocotools, gives the same AP.
 # What happens: pycocotools gives 1.0 for a perfect result. xtcocotools drops each person whose third numbers are
-# all 0, before matching: an AP of 0 where all are so, of 0.5 where half of the people are. Guessed before the run: no
-# effect. Missed: a person without a visible point is no result there; one joint with 0.001 is enough to count.
+# all 0, before matching: an AP of 0 where all are so, of 0.5 where half of the people are. That points
+# are dropped was known from others. Missed: it is the whole person, and one joint with 0.001 is enough to count.
 # Versions: xtcocotools 1.14.3, pycocotools 2.0.11, numpy 1.26.4, Python 3.11. Who meets it: whoever writes places from
 # a tool without confidences and has them scored by MMPose, or compares the two evaluators.
 set -euo pipefail

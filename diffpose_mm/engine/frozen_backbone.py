@@ -25,7 +25,7 @@ from ..datasets.kept_features import (
 )
 from ..feature_cache import FeatureCache, FeatureCacheError, decode, encode
 from ..files import atomic_write
-from .checkpoint import CheckpointError, read_checkpoint
+from .checkpoint import CheckpointError, prepare_pretrained, read_checkpoint
 
 BACKBONE = 'backbone.pth'
 SHOWN_KEYS = 5
@@ -215,6 +215,7 @@ def build_frozen(cfg: ConfigDict, checkpoint: str | None) -> nn.Module:
     if checkpoint:
         load_backbone(model, checkpoint)
     else:
+        prepare_pretrained(model.backbone)
         model.backbone.init_weights()
     return model.eval()
 

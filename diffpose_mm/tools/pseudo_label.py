@@ -25,7 +25,7 @@ from diffpose_mm.visualization.label_figures import evenly, label_tile
 from diffpose_mm.visualization.video_figures import contact_sheet
 
 RULES = LabelRules()
-DEFAULT_TEACHER = 'movenet_thunder'
+DEFAULT_TEACHER, DEFAULT_WEIGHTS = 'movenet_thunder', 'shipped://movenet-thunder'
 
 EXAMPLES = """
 examples:
@@ -113,9 +113,12 @@ def run(args: argparse.Namespace) -> dict[str, int]:
         if is_picture(video) or not (source.is_clip and source.from_disk):
             raise ValueError(f'{video} is not a video or a folder of frames')
     names = unique_stems([source.name for source in sources])
+    weights = args.teacher_checkpoint
+    if weights is None and args.teacher == DEFAULT_TEACHER:
+        weights = DEFAULT_WEIGHTS
     inferencer = DiffPoseInferencer(
         read_config(args.teacher),
-        args.teacher_checkpoint,
+        weights,
         device=args.device,
         det_model=args.det_model,
         det_weights=args.det_checkpoint,

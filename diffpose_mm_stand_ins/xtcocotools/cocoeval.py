@@ -21,6 +21,7 @@ class COCOeval(PyCOCOeval):
     An annotation may have the number 0; the labelled points of a person are counted, whatever
     ``num_keypoints`` says or if it is not there; a detection without any point is none; without
     ``use_area`` the size of a person is 0.53 times that of the box. What was loaded is not changed.
+    Results that are no numbers are refused, which pycocotools 2.0.11 takes for exact ones.
 
     Args:
         cocoGt: Ground truth, a ``COCO``.
@@ -30,6 +31,7 @@ class COCOeval(PyCOCOeval):
         use_area: Whether annotations have an ``area`` that counts.
 
     Raises:
+        ValueError: By ``evaluate``, of a keypoint that is not finite.
         NotImplementedError: For whole bodies and CrowdPose, which are xtcocotools' own.
     """
 
@@ -78,6 +80,12 @@ class COCOeval(PyCOCOeval):
         for truth in self.cocoGt.loadAnns(self.cocoGt.getAnnIds(**chosen)):
             self._gts[truth['image_id'], truth['category_id']].append(self._counted(truth))
         for found in self.cocoDt.loadAnns(self.cocoDt.getAnnIds(**chosen)):
+            if not np.isfinite(np.asarray(found['keypoints'], float)).all():
+                raise ValueError(
+                    f'the result for image_id {found["image_id"]} has a keypoint that is no number, '
+                    'which pycocotools counts as exact (an AP of 1.0 for people beside the truth): '
+                    'write (0, 0) with a score of 0 for a keypoint that was not found'
+                )
             if _labelled(found):
                 self._dts[found['image_id'], found['category_id']].append(found)
         self.evalImgs, self.eval = defaultdict(list), {}

@@ -78,3 +78,15 @@ def test_masks_are_those_of_pycocotools():
     box = np.array([[0.0, 0, 10, 10]])
     assert mask.iou(box, box, [0]) == 1
     assert mask.decode(mask.encode(np.asfortranarray(np.eye(4, dtype=np.uint8)))).sum() == 4
+
+
+def test_results_that_are_no_numbers_are_refused(tmp_path):
+    """Broken if a joint that is NaN made a wrong pose count as exact, as in pycocotools 2.0.11."""
+    dataset, found, _ = evaluation_cases()['body17']
+    (tmp_path / 'truth.json').write_text(json.dumps(dataset))
+    truth = coco.COCO(str(tmp_path / 'truth.json'))
+    found = json.loads(json.dumps(found))
+    found[1]['keypoints'][3] = float('nan')
+    evaluation = cocoeval.COCOeval(truth, truth.loadRes(found))
+    with pytest.raises(ValueError, match=rf'image_id {found[1]["image_id"]} has a keypoint that'):
+        evaluation.evaluate()
