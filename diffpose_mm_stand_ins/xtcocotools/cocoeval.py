@@ -82,9 +82,9 @@ class COCOeval(PyCOCOeval):
         for found in self.cocoDt.loadAnns(self.cocoDt.getAnnIds(**chosen)):
             if not np.isfinite(np.asarray(found['keypoints'], float)).all():
                 raise ValueError(
-                    f'the result for image_id {found["image_id"]} has a keypoint that is no number, '
-                    'which pycocotools counts as exact (an AP of 1.0 for people beside the truth): '
-                    'write (0, 0) with a score of 0 for a keypoint that was not found'
+                    f'the result for image_id {found["image_id"]} has a keypoint that is no '
+                    'number, which pycocotools counts as exact (an AP of 1.0 for people beside '
+                    'the truth): write (0, 0) with a score of 0 for a keypoint that was not found'
                 )
             if _labelled(found):
                 self._dts[found['image_id'], found['category_id']].append(found)
