@@ -75,7 +75,8 @@ model = dict(
 )
 
 # data
-dataset_type = 'PoseTrack18ClipDataset'
+# What `mim run diffpose_mm pseudo_label VIDEO ... --out data/mine` writes.
+dataset_type = 'ClipDataset'
 data_mode = 'topdown'
 data_root = 'data/mine/'
 metainfo = dict(from_file='configs/_base_/datasets/coco.py')
@@ -87,6 +88,7 @@ train_pipeline = [
     dict(type='RandomBBoxTransform', scale_factor=(0.75, 1.3), rotate_factor=30),
     dict(type='TopdownAffine', input_size=codec['input_size']),
     dict(type='GenerateTarget', encoder=codec),
+    dict(type='WeightByScore'),
     dict(type='PackClipInputs'),
 ]
 val_pipeline = [
@@ -106,7 +108,7 @@ train_dataloader = dict(
         data_root=data_root,
         data_mode=data_mode,
         metainfo=metainfo,
-        ann_file='annotations/posetrack18_train.json',
+        ann_file='annotations/train',
         data_prefix=dict(img=''),
         frame_offsets=frame_offsets,
         pipeline=train_pipeline,
@@ -123,7 +125,7 @@ val_dataloader = dict(
         data_root=data_root,
         data_mode=data_mode,
         metainfo=metainfo,
-        ann_file='annotations/posetrack18_val.json',
+        ann_file='annotations/val',
         data_prefix=dict(img=''),
         frame_offsets=frame_offsets,
         test_mode=True,
@@ -132,5 +134,6 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='PoseTrackAP')
+# COCO's joints and sigmas; the labels are those of the samples.
+val_evaluator = dict(type='CocoMetric')
 test_evaluator = val_evaluator

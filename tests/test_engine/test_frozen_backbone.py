@@ -42,7 +42,9 @@ def tiny(name, root):
     cfg = read_config('diffpose_synthetic' if name == 'vit' else name)
     set_data_root(cfg, str(root))
     if name == 'vit':
-        cfg.merge_from_dict(dict(model=dict(backbone=TINY, neck=dict(in_channels=24))))
+        cfg.merge_from_dict(
+            dict(model=dict(backbone=copy.deepcopy(TINY), neck=dict(in_channels=24)))
+        )
     return cfg
 
 
