@@ -319,7 +319,7 @@ def row(name):
         mark(results, 'smoke', lambda r: f'AP {r["ap"]:.1f} %, {r["seconds"]} s'),
         mark(results, 'inferencer'),
         mark(results, 'exchange', lambda r: f'of {len(r["read"])} cells'),
-        dates[-1] if dates else 'not run',
+        ', '.join(dates) or 'not run',
     ]
     return '| ' + ' | '.join(columns) + ' |'
 

@@ -131,8 +131,9 @@ class ClipDataset(BaseCocoStyleDataset):
         if not self.METAINFO or kwargs.get('metainfo') is not None:
             check_metainfo(name, kwargs.get('metainfo'))
         super().__init__(ann_file=ann_file, bbox_file=bbox_file, **kwargs)
-        if label_keypoints is not None and self.test_mode:
-            # Metrics would read the file as it is; without it they take the samples' annotations.
+        if self.test_mode and (label_keypoints is not None or osp.isdir(self.ann_file)):
+            # mmpose's metrics would read the file, one file and with the keypoints that it has;
+            # without it they take the samples' annotations.
             hub = MessageHub.get_current_instance()
             hub.pop_info(f'{self._metainfo["dataset_name"]}_ann_file', None)
         self._metainfo['box_source'] = 'detected' if self.bbox_file else 'ground_truth'
