@@ -153,3 +153,32 @@ def _inside(box: np.ndarray, shape: tuple[int, ...], where: str) -> bool:
         level=logging.WARNING,
     )
     return False
+
+
+def read_boxes(path: str) -> dict[int, Any] | list:
+    """Read boxes from JSON.
+
+    Args:
+        path: See the help of ``infer``.
+
+    Raises:
+        ValueError: Not JSON, or nothing of that kind.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            boxes = json.load(file)
+    except OSError as error:
+        raise type(error)(f'boxes file {path} cannot be read: {error.strerror}') from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'boxes file {path} is not JSON: {error}') from error
+    if not isinstance(boxes, (dict, list)):
+        raise ValueError(f'boxes file {path} holds {type(boxes).__name__}, not a list or object')
+    video = {'frame_id', 'instances'}
+    if boxes and all(isinstance(entry, dict) and video <= entry.keys() for entry in boxes):
+        boxes = {entry['frame_id']: entry['instances'] for entry in boxes}
+    if isinstance(boxes, list):
+        return boxes
+    try:
+        return {int(frame): entry for frame, entry in boxes.items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'boxes file {path}: a key is no frame number ({error})') from error

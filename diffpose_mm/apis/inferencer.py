@@ -13,6 +13,7 @@ from ..configs import read_config
 from ..engine.checkpoint import compare, prepare, read_checkpoint
 from ..identity import config_identity, file_identity
 from ..loading import weights_digest
+from .defaults import MODEL
 from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
@@ -28,8 +29,9 @@ class DiffPoseInferencer(Pose2DInferencer):
     frame.
 
     Args:
-        pose2d (str | Config): Config (path or object), or the name of one of this package's, as
-            'diffpose_posetrack18'; 'diffpose' is short for it.
+        pose2d (str | Config, optional): Config (path or object), or the name of one of this
+            package's, as 'diffpose_posetrack18'; 'diffpose' is short for it. Defaults to what comes
+            along with its weights, MoveNet Thunder, which looks at single frames.
         pose2d_weights (str, optional): Its checkpoint: a file of torch or safetensors, a folder,
             'hf:OWNER/NAME' or an address. Defaults to None: random weights.
         pose3d, pose3d_weights: Accepted for ``MMPoseInferencer``'s order; must be None.
@@ -64,8 +66,12 @@ class DiffPoseInferencer(Pose2DInferencer):
         det_cat_ids: int | Sequence[int] | None = None,
         show_progress: bool = False,
     ) -> None:
-        if pose2d is None or pose3d is not None or pose3d_weights is not None:
-            raise ValueError('DiffPoseInferencer needs pose2d, and does no 3D')
+        if pose3d is not None or pose3d_weights is not None:
+            raise ValueError('DiffPoseInferencer does no 3D: leave out pose3d and pose3d_weights')
+        if pose2d is None:
+            if pose2d_weights is not None:
+                raise ValueError('pose2d_weights needs the pose2d (config) of its model')
+            pose2d, pose2d_weights = MODEL
         config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
         if config.get('data_mode') != 'topdown':
             raise ValueError(

@@ -1,7 +1,6 @@
 """Poses of an image, a folder, a video or a webcam: ``mim run diffpose_mm infer INPUT ...``."""
 
 import argparse
-import json
 import os.path as osp
 import signal
 import sys
@@ -13,6 +12,8 @@ from typing import Any
 from mmengine.config import DictAction
 
 from diffpose_mm.apis import FORMATS, DiffPoseInferencer, InferenceOptions, Run
+from diffpose_mm.apis.boxes import read_boxes
+from diffpose_mm.apis.defaults import MODEL, output_folder
 from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.configs import read_config
@@ -25,6 +26,9 @@ DEFAULTS = InferenceOptions()
 
 EXAMPLES = """
 examples:
+  real people, with what comes along:
+    mim run diffpose_mm infer walk.mp4
+
   people found by the first detector that can be had (mmdet's RTMDet-m; docs/detectors.md):
     mim run diffpose_mm infer walk.mp4 --config diffpose_posetrack18 --checkpoint best.pth --out out
 
@@ -76,10 +80,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'input', help='image, folder of images, video file, webcam:0, or the address of a stream'
     )
     parser.add_argument(
-        '--config', required=True, help='config file, or the name of one in this package'
+        '--config',
+        help='config file, or the name of one in this package (default: MoveNet Thunder, which '
+        'comes along with its weights and looks at single frames)',
     )
-    parser.add_argument('--checkpoint', help='weights (default: random, to try things out)')
-    parser.add_argument('--out', required=True, metavar='DIR', help='folder to write to')
+    parser.add_argument('--checkpoint', help='weights of --config (default: random, to try it out)')
+    parser.add_argument(
+        '--out', metavar='DIR', help='folder to write to (default: NAME_poses beside the input)'
+    )
     parser.add_argument(
         '--format',
         nargs='+',
@@ -206,36 +214,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.moments < 1:
         parser.error('--moments must be at least 1')
+    if args.config is None and args.checkpoint is not None:
+        parser.error('--checkpoint needs the --config of its model')
     return args
-
-
-def read_boxes(path: str) -> dict[int, Any] | list:
-    """Read boxes from JSON.
-
-    Args:
-        path: See the command line's help.
-
-    Raises:
-        ValueError: Not JSON, or nothing of that kind.
-    """
-    try:
-        with open(path, encoding='utf-8') as file:
-            boxes = json.load(file)
-    except OSError as error:
-        raise type(error)(f'boxes file {path} cannot be read: {error.strerror}') from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'boxes file {path} is not JSON: {error}') from error
-    if not isinstance(boxes, (dict, list)):
-        raise ValueError(f'boxes file {path} holds {type(boxes).__name__}, not a list or object')
-    video = {'frame_id', 'instances'}
-    if boxes and all(isinstance(entry, dict) and video <= entry.keys() for entry in boxes):
-        boxes = {entry['frame_id']: entry['instances'] for entry in boxes}
-    if isinstance(boxes, list):
-        return boxes
-    try:
-        return {int(frame): entry for frame, entry in boxes.items()}
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'boxes file {path}: a key is no frame number ({error})') from error
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
@@ -260,6 +241,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Infer as parsed arguments say."""
+    if args.config is None:
+        args.config, args.checkpoint = MODEL
+        print(f'poses are by {args.config}, which comes along and looks at single frames')
+    if args.out is None:
+        args.out = output_folder(args.input, args.resume)
     predictions = osp.join(args.out, 'predictions')
     pictures = '' if args.no_video else osp.join(args.out, 'visualizations')
     options = dict(

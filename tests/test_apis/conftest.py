@@ -2,8 +2,15 @@
 
 import pytest
 from apis_helpers import moving_frames, write_tiny, write_video
+from mmengine.logging import MMLogger
 
 from diffpose_mm.apis import DiffPoseInferencer
+
+
+@pytest.fixture(scope='session', autouse=True)
+def logger():
+    """It keeps the stream of the moment it is made, which must not be that of a single test."""
+    return MMLogger.get_current_instance()
 
 
 @pytest.fixture(scope='session')

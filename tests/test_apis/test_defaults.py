@@ -1,0 +1,72 @@
+"""What is taken where nothing is named."""
+
+import json
+import os
+
+import pytest
+
+from diffpose_mm.apis import DiffPoseInferencer
+from diffpose_mm.apis.defaults import output_folder
+from diffpose_mm.tools import infer
+
+
+def test_folder_is_beside_the_input_and_new(tmp_path):
+    """Broken if a second run wrote over the poses of the first."""
+    video = tmp_path / 'walk.mp4'
+    video.touch()
+    first = output_folder(str(video))
+    assert first == str(tmp_path / 'walk_poses')
+    os.mkdir(first)
+    second = output_folder(str(video))
+    assert second == str(tmp_path / 'walk_poses2')
+    os.mkdir(second)
+    assert output_folder(str(video)) == str(tmp_path / 'walk_poses3')
+    assert output_folder(str(video), resume=True) == second
+
+
+def test_folder_of_a_camera_is_in_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert output_folder('webcam:0') == str(tmp_path / 'webcam_0_poses')
+    assert output_folder('rtsp://host/stream1?key=a') == str(tmp_path / 'stream1_key_a_poses')
+
+
+def test_where_nothing_can_be_written_it_is_said(tmp_path, monkeypatch):
+    (tmp_path / 'walk.mp4').touch()
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)
+    with pytest.raises(ValueError, match='beside the input, in .*: give --out'):
+        output_folder(str(tmp_path / 'walk.mp4'))
+
+
+def test_a_video_alone_is_enough(video, tmp_path, capsys):
+    """Broken if the first command that anyone types needed a config, weights or a network."""
+    copy = tmp_path / 'walk.avi'
+    copy.write_bytes(open(video, 'rb').read())
+    done = infer.main([str(copy), '--det-model', 'whole_image', '--device', 'cpu', '--no-video'])
+    assert done['frames'] == done['people'] == 7
+    frames = json.loads((tmp_path / 'walk_poses/predictions/walk.json').read_text())
+    assert frames[0]['meta']['keypoints'][1] == 'left_eye'
+    said = capsys.readouterr().out
+    assert 'poses are by movenet_thunder' in said and 'RANDOM' not in said
+
+
+def test_inferencer_without_arguments_has_weights():
+    inferencer = DiffPoseInferencer(device='cpu', det_model='whole_image')
+    assert inferencer.identity['checkpoint'] is not None
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(pose2d_weights='x.pth'), 'needs the pose2d'),
+        (dict(pose3d='x'), 'does no 3D'),
+    ],
+)
+def test_weights_without_their_model_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DiffPoseInferencer(**arguments)
+
+
+def test_checkpoint_without_config_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        infer.parse_args(['walk.mp4', '--checkpoint', 'x.pth'])
+    assert '--checkpoint needs the --config' in capsys.readouterr().err
