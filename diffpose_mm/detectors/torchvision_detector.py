@@ -119,7 +119,8 @@ class TorchvisionDetector:
         if name in NO_EPSILON and enum.name == 'COCO_V1' and is_frozen(state):
             for module in model.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
-                    module.eps = 0.0
+                    # torch 2.11 refuses 0; this is lost beside any variance of a float32.
+                    module.eps = torch.finfo(torch.float32).tiny
         self.names = names
         self.model = model.to(self.device or get_device()).eval()
 

@@ -81,7 +81,9 @@ def test_numbers_are_those_of_single_tests(rows, trained, tiny_posetrack, tmp_pa
         'Spearman',
         'error/spread',
     ):
-        assert row[name] == pytest.approx(found[f'hypotheses/{name}'], rel=1e-3, abs=1e-6), name
+        # Of random weights ranks hang on the last digits, which differ with the batch.
+        least = 1e-3 if name == 'Spearman' else 1e-6
+        assert row[name] == pytest.approx(found[f'hypotheses/{name}'], rel=1e-3, abs=least), name
     assert row['best-of-N OKS'] == pytest.approx(found['hypotheses/best-of-3 OKS'], rel=1e-3)
     found = single(2, 3, 'model.test_cfg.aggregate=consensus')
     assert row['AP consensus'] == pytest.approx(found['posetrack/AP'], abs=1e-6)
