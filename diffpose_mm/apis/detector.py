@@ -75,8 +75,9 @@ class PersonDetector:
                 f'{which} cannot be built: {reason}. '
                 "Give another det_model and det_weights, or bboxes=, or det_model='whole_image' "
                 '(on the command line --det-model, --det-checkpoint, --boxes FILE, --det-model '
-                'whole_image); --det-model hf:PekingU/rtdetr_v2_r18vd is one of the Hugging Face '
-                'hub, torchvision:fasterrcnn_resnet50_fpn_v2 one of torchvision'
+                'whole_image); --det-model movenet-multipose needs no download, --det-model '
+                'hf:OWNER/NAME is one of the Hugging Face hub, torchvision:NAME one of torchvision '
+                '(docs/detectors.md)'
             ) from error
 
     def __call__(

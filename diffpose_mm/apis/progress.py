@@ -51,14 +51,20 @@ def frame_progress(name: str, count: int | None) -> Iterator[Callable[[], None]]
                 last_line = time.monotonic()
                 print_log(
                     f'{name}: {task.completed:.0f} of {task.total or "?"} frames, '
-                    f'{task.speed or 0:.1f} frames/s, {task.time_remaining or 0:.0f} s left',
+                    f'{frames_per_second(task):.1f} frames/s, '
+                    f'{task.time_remaining or 0:.0f} s left',
                     logger='current',
                 )
 
         yield advance
 
 
+def frames_per_second(task: ProgressTask) -> float:
+    """Since the beginning: frames come in bursts, a batch at a time, which rich's speed is of."""
+    return task.completed / max(task.elapsed or 0, 1e-9)
+
+
 class _FramesPerSecond(ProgressColumn):
     def render(self, task: ProgressTask) -> Text:
         """Frames a second."""
-        return Text(f'{task.speed or 0:.1f} frames/s')
+        return Text(f'{frames_per_second(task):.1f} frames/s')

@@ -17,7 +17,7 @@ from .dark import MAX_STEP, peak_of_quadratic
 # What is fitted at first and at last, in sigmas around the maximum.
 MIDDLE, REACH = 1.2, 2.75
 # Iterations over the whole window, until no coefficient changes by more than this.
-ITERATIONS = 5
+ITERATIONS = 3
 CONVERGED = 0.005
 # A pixel is of another peak if it is above the fit by this share of the height at first; then by
 # so many standard deviations of the noise, within these limits.

@@ -1,16 +1,12 @@
 """Weights from a fixed address: into torch's cache of downloads, whole and with the right hash."""
 
-import os
 import os.path as osp
 import re
-import urllib.request
 
 import torch
 
+from ..weights.downloading import download_file
 from .interface import DetectorError
-
-ANSWER_SECONDS = 10
-"""After which a host that says nothing counts as down; torch would wait for ever."""
 
 
 def download(address: str) -> str:
@@ -28,12 +24,9 @@ def download(address: str) -> str:
     if osp.isfile(path):
         return path
     try:
-        request = urllib.request.Request(address, method='HEAD')
-        urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()
-        os.makedirs(folder, exist_ok=True)
         digits = re.search(r'-([0-9a-f]{8,})\.', osp.basename(address))
-        torch.hub.download_url_to_file(address, path, digits and digits[1])
-    except (OSError, RuntimeError) as error:  # RuntimeError: another hash
+        download_file(address, path, digits and digits[1])
+    except (OSError, ValueError) as error:  # ValueError: another hash
         reason = str(getattr(error, 'reason', None) or error)
         raise DetectorError(
             f'{address} cannot be downloaded ({reason}); a copy from elsewhere may be put to {path}'

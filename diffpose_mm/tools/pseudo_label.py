@@ -40,7 +40,7 @@ what is written:
   OUT/images/VIDEO/000000.jpg ...         every frame
   OUT/annotations/SPLIT/VIDEO.json        people and joints that the teacher is sure of
   OUT/teacher/VIDEO/                      all that it said; an interrupted run goes on from there
-  OUT/kept_SPLIT.png, dropped_SPLIT.png   people who are labelled; who were left out, and why
+  OUT/kept_SPLIT.png, dropped_SPLIT.png   people who are labelled; those left out, if any
 """
 
 

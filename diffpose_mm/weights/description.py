@@ -4,6 +4,9 @@ from .architecture import VITPOSE_SIZES, Architecture
 from .weights_reading import Weights
 
 SHOWN = 6
+# What a file says of itself that a reader wants first.
+FIRST = ('config_name', 'config_sha256', 'keypoints', 'commit', 'weights_sha256', 'epoch')
+LEFT_OUT = ('config', 'licence', 'format', 'seed', 'iter')
 
 
 def describe(weights: Weights) -> list[str]:
@@ -15,8 +18,8 @@ def describe(weights: Weights) -> list[str]:
         else (f'{weights.origin} ({weights.path})')
     )
     lines = [
-        f'{where}: {len(weights.state_dict)} tensors, {count / 1e6:.1f} million numbers, '
-        f'{weights.form}',
+        f'{where}: {weights.form}',
+        f'  as read: {len(weights.state_dict)} tensors, {count / 1e6:.1f} million numbers',
         f'  naming: {_naming(weights)}',
     ]
     if weights.architecture is None:
@@ -28,8 +31,9 @@ def describe(weights: Weights) -> list[str]:
         folded = weights.expert or 'not known'
         lines.append(f'  experts: {", ".join(weights.experts)}; folded in: {folded}')
     lines.append(f'  licence: {weights.licence or "nothing beside the weights says"}')
-    said = {key: value for key, value in weights.meta.items() if key not in ('config', 'licence')}
-    short = [f'{key} {value}' for key, value in said.items() if len(str(value)) < 60]
+    said = {key: value for key, value in weights.meta.items() if key not in LEFT_OUT}
+    said = {key: said[key] for key in FIRST if key in said} | said
+    short = [f'{key} {value}' for key, value in said.items() if len(str(value)) <= 64]
     if short:
         lines.append(f'  it says of itself: {"; ".join(short[:SHOWN])}')
     lines += [f'  {note}' for note in weights.notes]

@@ -17,6 +17,8 @@ _LANGUAGE = (
 )
 # All parts of a row are found in the names of its family. The first row that fits counts.
 _FAMILIES = (
+    ('a detector of torchvision', ('rpn.head.', 'roi_heads.')),
+    ('a detector of torchvision', ('head.classification_head.', 'head.regression_head.')),
     ('HRNet', ('stage4.', 'fuse_layers', 'transition1')),
     ('Swin Transformer', ('relative_position_bias_table',)),
     ('ResNet', ('layer1.0.conv1.weight', 'layer4.0.conv1.weight')),
@@ -27,6 +29,9 @@ _FAMILIES = (
     ("Hugging Face's ViT for classification", ('embeddings.cls_token', 'encoder.layer.0.')),
     ("timm's or MAE's ViT", ('blocks.0.attn.qkv.weight', 'patch_embed.proj.weight')),
 )
+
+
+TORCHVISION_DETECTOR = _FAMILIES[0][0]
 
 
 def family_of(names: Iterable[str]) -> str | None:

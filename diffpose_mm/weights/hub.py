@@ -192,7 +192,8 @@ def _from_cache(name: HubName, only: Sequence[str], cause: Exception) -> Path:
             raise UnavailableWeightsError(
                 f'{name}: {_why_out_of_reach(cause)}, and its cache does not hold this model. Get '
                 'it where there is a network (hf download '
-                f'{name.repository}) and copy the cache, or give the path of a file in its place'
+                f'{name.repository}) and copy the cache, or give the path of a file or folder in '
+                'its place'
             ) from cause
         folder = str(incomplete)
     there = [

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from .errors import WeightsError
+from .families import TORCHVISION_DETECTOR, family_of
 
 HUGGING_FACE, VITAE, MMPOSE, OTHER = 'hugging face', 'vitae', 'mmpose', 'other'
 
@@ -88,6 +89,8 @@ def naming_of(names: Iterable[str]) -> tuple[str, str]:
                 if naming == VITAE and f'{prefix}last_norm.weight' not in names:
                     return OTHER, prefix
                 return naming, prefix
+    if family_of(names) == TORCHVISION_DETECTOR:
+        return OTHER, ''
     if any(name.startswith(('backbone.', 'neck.', 'head.')) for name in names) and not any(
         name.startswith(('backbone.encoder.', 'backbone.embeddings.')) for name in names
     ):

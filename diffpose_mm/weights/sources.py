@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from .downloading import download_file
 from .errors import UnavailableWeightsError, WeightsError
 from .hub import INDEX, WEIGHT_ENDINGS, fetch, parse, weights_among
 from .zoo import digits_in, zoo_file
@@ -142,8 +143,7 @@ def _from_address(address: str) -> Found:
     else:
         notes = ''
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(address, str(target), digits, progress=True)
+        download_file(address, target, digits)
     except (OSError, RuntimeError, ValueError) as error:
         return _second_place(address, _why(error), target, error)
     found = _on_disk(target, address)

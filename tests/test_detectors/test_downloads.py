@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from diffpose_mm.detectors import DetectorError, downloads
+from diffpose_mm.weights import downloading
 
 
 @pytest.fixture
@@ -54,14 +55,14 @@ def test_a_file_is_downloaded_once(server, cache):
 def test_another_file_under_the_name_is_not_kept(server, cache):
     """Broken if a page of a proxy, or an exchanged file, were taken for the weights."""
     with pytest.raises(
-        DetectorError, match='cannot be downloaded .invalid hash.*a copy from elsew'
+        DetectorError, match='cannot be downloaded .its SHA-256 begins.*a copy from elsew'
     ):
         downloads.download(f'{server[0]}/net-12345678.pth')
     assert not list(cache.iterdir())
 
 
 def test_a_missing_file_and_a_host_that_is_down_or_silent_are_one_line(server, cache, monkeypatch):
-    monkeypatch.setattr(downloads, 'ANSWER_SECONDS', 0.2)
+    monkeypatch.setattr(downloading, 'SILENT_SECONDS', 0.2)
     with socket.socket() as silent:
         silent.bind(('127.0.0.1', 0))
         silent.listen()

@@ -286,3 +286,20 @@ def test_half_precision_is_made_whole(tmp_path):
     place = state['backbone.embeddings.position_embeddings'].float()
     assert torch.equal(weights.state_dict['backbone.pos_embed'], place[:, 1:] + place[:, :1])
     assert any('float16 was made float32' in note for note in weights.notes)
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('backbone.body.conv1.weight', 'rpn.head.conv.0.weight', 'roi_heads.box_head.fc6.weight'),
+        ('backbone.body.conv1.weight', 'head.classification_head.cls_logits.weight',
+         'head.regression_head.bbox_reg.weight'),
+    ],
+)  # fmt: skip
+def test_detectors_of_torchvision_are_no_models_of_mmpose(tmp_path, names):
+    """Broken if a detector, whose names begin as mmpose's do, were converted without a word."""
+    path = save(tmp_path / 'x.pth', {name: torch.ones(2) for name in names})
+    weights = read_weights(path)
+    assert weights.naming == 'other' and weights.family == 'a detector of torchvision'
+    with pytest.raises(WeightsError, match='looks like a detector of torchvision'):
+        require_vitpose(weights)
