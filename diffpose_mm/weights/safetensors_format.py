@@ -72,6 +72,7 @@ def read_header(path: str | os.PathLike) -> tuple[dict[str, dict], dict[str, str
         header = json.loads(text)
         metadata = header.pop(METADATA, None) or {}
         ends = [_check_entry(name, entry) for name, entry in header.items()]
+        _check_places(header)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(
             f'{path} is damaged: its header is not that of safetensors ({error}); download it again'
@@ -99,6 +100,16 @@ def _check_entry(name: str, entry: dict) -> int:
     if min(sizes, default=0) < 0 or begin < 0 or end - begin != expected:
         raise ValueError(f'{name} has {end - begin} bytes, its shape needs {expected}')
     return int(end)
+
+
+def _check_places(header: dict) -> None:
+    """Raise unless each tensor begins where the one before it ends, as the format demands."""
+    expected = 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]['data_offsets']):
+        begin, end = entry['data_offsets']
+        if begin != expected:
+            raise ValueError(f'{name} begins at {begin}, the tensor before it ends at {expected}')
+        expected = end
 
 
 def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -51,8 +51,8 @@ def unwrap(value: Any, origin: str, average: bool = True) -> Unwrapped:
         WeightsError: There are no weights in it.
     """
     if not isinstance(value, Mapping) or not value:
-        kind = type(value).__name__
-        raise WeightsError(f'{origin} holds {kind if value else "nothing"}, not weights by name')
+        kind = 'nothing' if isinstance(value, Mapping) else type(value).__name__
+        raise WeightsError(f'{origin} holds {kind}, not weights by name')
     meta = value.get('meta')
     result = Unwrapped({}, dict(meta) if isinstance(meta, Mapping) else {})
     state = value

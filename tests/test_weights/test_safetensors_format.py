@@ -104,3 +104,19 @@ def test_what_the_format_has_not_is_refused(tmp_path):
     for value in (torch.zeros(2, dtype=torch.complex64), torch.eye(2).to_sparse(), 3):
         with open(tmp_path / 'x', 'wb') as file, pytest.raises(WeightsError, match='cannot hold'):
             write_safetensors(file, {'a': value})
+
+
+@pytest.mark.parametrize('second', [(4, 12), (12, 20)], ids=['overlap', 'hole'])
+def test_tensors_that_do_not_follow_each_other_are_refused(second, tmp_path):
+    """As the library does: what stands in a hole, or is read twice, is not what was written."""
+    entries = {
+        name: dict(dtype='F32', shape=[2], data_offsets=offsets)
+        for name, offsets in (('a', (0, 8)), ('b', second))
+    }
+    header = json.dumps(entries).encode()
+    path = tmp_path / 'x.safetensors'
+    path.write_bytes(struct.pack('<Q', len(header)) + header + bytes(second[1]))
+    with pytest.raises(Exception, match='offset'):
+        load_file(path)
+    with pytest.raises(WeightsError, match='b begins at'):
+        read_safetensors(path)

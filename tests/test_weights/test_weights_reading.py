@@ -270,7 +270,12 @@ def test_a_language_model_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     'value, said',
-    [([1, 2], 'holds list, not weights'), ({}, 'holds nothing'), ({'epoch': 3}, 'keys are epoch')],
+    [
+        ([1, 2], 'holds list, not weights'),
+        (torch.ones(2), 'holds Tensor, not weights'),
+        ({}, 'holds nothing'),
+        ({'epoch': 3}, 'keys are epoch'),
+    ],
 )
 def test_what_holds_no_weights(value, said, tmp_path):
     """Broken if an empty or other file were a traceback."""
