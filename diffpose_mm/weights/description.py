@@ -5,8 +5,8 @@ from .weights_reading import Weights
 
 SHOWN = 6
 # What a file says of itself that a reader wants first.
-FIRST = ('config_name', 'config_sha256', 'keypoints', 'commit', 'weights_sha256', 'epoch')
-LEFT_OUT = ('config', 'licence', 'format', 'seed', 'iter')
+FIRST = ('config', 'config_sha256', 'keypoints', 'commit', 'weights_sha256', 'epoch')
+LEFT_OUT = ('licence', 'mmengine_version', 'format', 'seed', 'iter')
 
 
 def describe(weights: Weights) -> list[str]:
