@@ -22,6 +22,8 @@ class LabelRules:
         min_height: Of the box, in image pixels.
         max_jump: Distance of a joint from the middle between its places in the frames before and
             after, as a share of the person's size (the box's longer side).
+        smooth: In seconds before and after; labels are steadied over them (see
+            :mod:`diffpose_mm.apis.label_smoothing`). 0 leaves them as they are.
     """
 
     min_joint_score: float = 0.3
@@ -29,6 +31,7 @@ class LabelRules:
     min_person_score: float = 0.45
     min_height: float = 48
     max_jump: float = 0.15
+    smooth: float = 0.15
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -41,7 +44,7 @@ class LabelRules:
                 raise ValueError(f'{name}={getattr(self, name)} has to be from 0 to 1')
         if self.min_joints < 1:
             raise ValueError(f'min_joints={self.min_joints} has to be at least 1')
-        for name in ('min_height', 'max_jump'):
+        for name in ('min_height', 'max_jump', 'smooth'):
             if not getattr(self, name) >= 0:
                 raise ValueError(f'{name}={getattr(self, name)} cannot be negative')
 

@@ -21,6 +21,7 @@ from ..files import atomic_write, data_files, prepare_folder, read_json
 from ..images import read_image
 from .frame_source import FrameSource
 from .label_rules import Label, LabelRules, judge
+from .label_smoothing import smooth
 from .pipeline import numbered
 
 JPEG_QUALITY = 95
@@ -117,6 +118,8 @@ class LabelSet:
         """
         labels = labels_of(predictions)
         counts = judge(labels, rules)
+        meta = predictions[0]['meta'] if predictions else {}
+        smooth(labels, rules.smooth * (meta.get('fps') or 0))
         kept = [label for label in labels if label.reason is None]
         folder = osp.join(self.folder, 'images', name)
         prepare_folder(folder)
@@ -133,7 +136,6 @@ class LabelSet:
         counts['frames'] = len(predictions)
         counts['frames with labels'] = len({label.frame for label in kept})
         counts['people'] = len(kept)
-        meta = predictions[0]['meta'] if predictions else {}
         data = annotations(name, self._video_id(), len(predictions), sizes, kept, meta)
         data['info'] = dict(
             description='labels of a teacher model, not of people', identity=identity,

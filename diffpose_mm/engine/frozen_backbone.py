@@ -61,18 +61,24 @@ def backbone_digest(backbone: nn.Module) -> str:
 
 
 @torch.no_grad()
-def features_of(model: nn.Module, frames: list[Tensor] | Tensor) -> Tensor:
+def features_of(
+    model: nn.Module, frames: list[Tensor] | Tensor, amp: bool = False
+) -> Tensor:
     """Features of clips as they are kept, without augmentation of whole batches.
 
     Args:
         model: An estimator of clips, in testing.
         frames: N of (T, 3, h, w), uint8.
+        amp: Mixed precision: float16 on a GPU, bfloat16 on the CPU.
 
     Returns:
         Tensor: (N, T, C, H, W) float32, on the CPU.
     """
     data = model.data_preprocessor(dict(inputs=frames), training=False)
-    return model.extract_frames(data['inputs']).float().cpu()
+    inputs = data['inputs']
+    kind = torch.bfloat16 if inputs.device.type == 'cpu' else torch.float16
+    with torch.autocast(inputs.device.type, kind, enabled=amp):
+        return model.extract_frames(inputs).float().cpu()
 
 
 def probe_picture(height: int, width: int) -> Tensor:
@@ -230,6 +236,7 @@ def write_features(
     num_workers: int = 0,
     facts: dict[str, Any] | None = None,
     progress: Callable[[str], None] = print,
+    amp: bool = False,
 ) -> FeatureCache:
     """Compute and keep the features of a data set, or those that are still missing.
 
@@ -246,6 +253,7 @@ def write_features(
         num_workers: Loading processes.
         facts: What is told of them beside.
         progress: Called with a line of text.
+        amp: Mixed precision; see :func:`features_of`.
 
     Raises:
         FeatureCacheError: The folder holds other features, or these cannot be kept.
@@ -292,7 +300,7 @@ def write_features(
         features = np.empty((len(samples), *cache.shape), np.float16)
         records: list[dict] = []
         for batch in loader:
-            computed = features_of(model, [clip for clip, _ in batch])
+            computed = features_of(model, [clip for clip, _ in batch], amp)
             with np.errstate(over='ignore'):
                 features[len(records) : len(records) + len(batch)] = computed.numpy()
             records += [record for _, record in batch]

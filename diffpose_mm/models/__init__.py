@@ -10,6 +10,7 @@ from .heatmap_head import Float32HeatmapHead
 from .movenet_backbone import MoveNetBackbone
 from .movenet_head import MoveNetHead
 from .movenet_multipose import MultiPose
+from .movenet_pose_backbone import MoveNetPoseBackbone
 from .pose_decoder import LookupInteraction, PoseDecoder
 from .pose_estimator import TopdownClipEstimator
 from .spatiotemporal_neck import SpatioTemporalNeck
@@ -24,6 +25,7 @@ __all__ = [
     'LookupInteraction',
     'MoveNetBackbone',
     'MoveNetHead',
+    'MoveNetPoseBackbone',
     'MultiPose',
     'PoseDecoder',
     'SpatioTemporalNeck',

@@ -131,6 +131,10 @@ class MoveNetBackbone(BaseModule):
         if frozen:
             self.requires_grad_(False)
 
+    def own_key(self, key: str) -> str | None:
+        """What a weight of a whole MoveNet is called in here, or None where it is another part's."""
+        return key.removeprefix('backbone.') if key.startswith('backbone.') else None
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Features of images.
 
@@ -180,11 +184,12 @@ def _doubled(x: Tensor) -> Tensor:
 def _take_own_part(
     module: nn.Module, state_dict: dict[str, Any], prefix: str, *unused: object
 ) -> None:
-    """Weights of a whole model, loaded into the backbone alone: those of its backbone."""
-    marked = f'{prefix}backbone.'
-    if f'{prefix}stem.weight' in state_dict or f'{marked}stem.weight' not in state_dict:
+    """Weights of a whole model, loaded into this module alone: those that it has."""
+    if f'{prefix}stem.weight' in state_dict or f'{prefix}backbone.stem.weight' not in state_dict:
         return
+    assert isinstance(module, MoveNetBackbone)
     for key in [key for key in state_dict if key.startswith(prefix)]:
         value = state_dict.pop(key)
-        if key.startswith(marked):
-            state_dict[prefix + key[len(marked) :]] = value
+        own = module.own_key(key[len(prefix) :])
+        if own is not None:
+            state_dict[prefix + own] = value

@@ -85,13 +85,7 @@ class MoveNetHead(HeatmapHead):
             (N, 2, K, H, W), x and y of the joints from a place that is a person's centre, and
             ``offset`` (N, 2, K, H, W), what a joint's place lacks: both in heatmap pixels.
         """
-        maps = {name: branch(feats[-1]).float() for name, branch in self.branches.items()}
-        for name in ('center', 'heatmap'):
-            maps[name] = maps[name].sigmoid()
-        for name in ('regression', 'offset'):
-            # The graph has y before x for each joint.
-            maps[name] = maps[name].unflatten(1, (-1, 2)).transpose(1, 2).flip(1)
-        return maps
+        return answers_of(self.branches, feats[-1])
 
     def predict(
         self, feats: Any, batch_data_samples: Sequence | None, test_cfg: dict | None = None
@@ -125,6 +119,18 @@ class MoveNetHead(HeatmapHead):
         return self.decoder.input_size[0] / self.decoder.heatmap_size[0]
 
 
+def answers_of(branches: nn.ModuleDict, feature: Tensor) -> Maps:
+    """What heads say about a feature (N, C, H, W); see :meth:`MoveNetHead.answers`."""
+    maps = {name: branch(feature).float() for name, branch in branches.items()}
+    for name, value in maps.items():
+        if name in ('center', 'heatmap'):
+            maps[name] = value.sigmoid()
+        else:
+            # The graph has y before x for each joint.
+            maps[name] = value.unflatten(1, (-1, 2)).transpose(1, 2).flip(1)
+    return maps
+
+
 def unflip(maps: Maps, order: Sequence[int]) -> Maps:
     """Answers for a mirrored crop, as if for the crop itself.
 
@@ -152,16 +158,11 @@ def decode(maps: Maps, center_prior: bool = True) -> tuple[Tensor, Tensor]:
         tuple[Tensor, Tensor]: Joints (N, K, 2), x and y in heatmap pixels, and the heatmaps' values
         there (N, K).
     """
-    center, heatmap = maps['center'][:, 0], maps['heatmap']
+    heatmap = maps['heatmap']
     height, width = heatmap.shape[2:]
     columns = torch.arange(width, device=heatmap.device, dtype=torch.float32)
     rows = torch.arange(height, device=heatmap.device, dtype=torch.float32)[:, None]
-    if center_prior:
-        distance = ((columns - width / 2) ** 2 + (rows - height / 2) ** 2).sqrt()
-        center = center / (distance + CENTER_DISTANCE)
-    place = center.flatten(1).argmax(1)
-    start = torch.stack((place % width, place // width), dim=1)[:, :, None]  # (N, 2, 1)
-    joints = start + _gather(maps['regression'], place[:, None].expand(-1, heatmap.shape[1]))
+    joints = expected_joints(maps, center_prior)
 
     x, y = joints[:, 0, :, None, None], joints[:, 1, :, None, None]
     weighted = heatmap / (((columns - x) ** 2 + (rows - y) ** 2).sqrt() + JOINT_DISTANCE)
@@ -169,6 +170,28 @@ def decode(maps: Maps, center_prior: bool = True) -> tuple[Tensor, Tensor]:
     points = torch.stack((place % width, place // width), dim=1) + _gather(maps['offset'], place)
     scores = heatmap.flatten(2).gather(2, place[:, :, None])[:, :, 0]
     return points.transpose(1, 2), scores
+
+
+def expected_joints(maps: Maps, center_prior: bool = True) -> Tensor:
+    """Where the person nearest the middle has its joints, regressed from its centre.
+
+    Args:
+        maps: ``center`` and ``regression`` of :meth:`MoveNetHead.answers`.
+        center_prior: Whether a person nearer the middle is preferred.
+
+    Returns:
+        Tensor: (N, 2, K), x and y in heatmap pixels.
+    """
+    center, regression = maps['center'][:, 0], maps['regression']
+    height, width = center.shape[1:]
+    if center_prior:
+        columns = torch.arange(width, device=center.device, dtype=torch.float32)
+        rows = torch.arange(height, device=center.device, dtype=torch.float32)[:, None]
+        distance = ((columns - width / 2) ** 2 + (rows - height / 2) ** 2).sqrt()
+        center = center / (distance + CENTER_DISTANCE)
+    place = center.flatten(1).argmax(1)
+    start = torch.stack((place % width, place // width), dim=1)[:, :, None]  # (N, 2, 1)
+    return start + _gather(regression, place[:, None].expand(-1, regression.shape[2]))
 
 
 def _gather(maps: Tensor, places: Tensor) -> Tensor:

@@ -62,6 +62,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--seed', type=int, default=0, help='of what is drawn for the views (default: 0)'
     )
     parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='compute in mixed precision, faster and less exact: float16 on a GPU, bfloat16 on the '
+        'CPU; they are kept as float16 either way',
+    )
+    parser.add_argument(
         '--check',
         action='store_true',
         help='write nothing; read all of DIR and compare it with its checksums',
@@ -148,8 +154,13 @@ def run(args: argparse.Namespace) -> FeatureCache:
         args.seed,
         args.batch_size or loader.get('batch_size', 16),
         workers,
-        dict(config=Path(cfg.filename).stem, checkpoint=args.checkpoint or cfg.get('load_from')),
+        dict(
+            config=Path(cfg.filename).stem,
+            checkpoint=args.checkpoint or cfg.get('load_from'),
+            amp=args.amp,
+        ),
         progress=lambda line: print(line, flush=True) if is_main_process() else None,
+        amp=args.amp,
     )
     if is_main_process():
         print(

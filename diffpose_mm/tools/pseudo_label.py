@@ -74,6 +74,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         min_height='height of a person in pixels',
         max_jump='distance of a joint from where the frames before and after say, by the '
         "person's size",
+        smooth='seconds before and after over which labels are steadied; 0: not at all',
     ).items():
         default = getattr(RULES, name)
         rules.add_argument(

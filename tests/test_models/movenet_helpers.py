@@ -23,13 +23,18 @@ __all__ = ['RECORD', 'drawn_picture', 'sampled']
 
 
 def graph(name):
-    """The published graph, run by an interpreter that shares no code with the package."""
+    """The published graph, run in float64 by an interpreter that shares no code with the package.
+
+    In float32 both sides round, differently on different processors, to more than 1e-4 together.
+    """
     sys.path.insert(0, str(SHARED / 'tools'))
     try:
         from tfjs_torch import Graph
     finally:
         sys.path.pop(0)
-    return Graph(str(WEIGHTS / f'{name}.json'))
+    network = Graph(str(WEIGHTS / f'{name}.json'))
+    network.W = {k: v.double() if v.dtype == torch.float32 else v for k, v in network.W.items()}
+    return network
 
 
 def frame(video, index):
