@@ -18,7 +18,7 @@ docs/real_people.md has the ten lines for a model of one's own, and what this on
 _base_ = ['_base_/runtime.py']
 
 # runtime
-max_epochs = 12
+max_epochs = 10
 batch_size = 32
 train_cfg = dict(max_epochs=max_epochs, val_interval=4)
 default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=20))

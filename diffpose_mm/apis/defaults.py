@@ -4,8 +4,18 @@ import os
 import os.path as osp
 import re
 
-MODEL = 'movenet_thunder', 'shipped://movenet-thunder'
-"""Name of a config and its weights, which need no download: real people, 17 joints of COCO."""
+WEIGHTS = dict(
+    diffpose_real='shipped://diffpose-real',
+    movenet_thunder='shipped://movenet-thunder',
+)
+"""Configs whose weights come along, so that naming the config is enough: real people, 17 joints of
+COCO."""
+MODEL = 'diffpose_real', WEIGHTS['diffpose_real']
+
+
+def weights_of_config(config: object) -> str | None:
+    """The weights that come along for a config that is named, ``diffpose_real`` or ``.py``."""
+    return WEIGHTS.get(config.removesuffix('.py')) if isinstance(config, str) else None
 
 
 def output_folder(source: str, resume: bool = False) -> str:

@@ -13,7 +13,7 @@ from ..configs import read_config
 from ..engine.checkpoint import compare, prepare, read_checkpoint
 from ..identity import config_identity, file_identity
 from ..loading import weights_digest
-from .defaults import MODEL
+from .defaults import MODEL, weights_of_config
 from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
@@ -72,6 +72,8 @@ class DiffPoseInferencer(Pose2DInferencer):
             if pose2d_weights is not None:
                 raise ValueError('pose2d_weights needs the pose2d (config) of its model')
             pose2d, pose2d_weights = MODEL
+        elif pose2d_weights is None:
+            pose2d_weights = weights_of_config(pose2d)
         config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
         if config.get('data_mode') != 'topdown':
             raise ValueError(

@@ -27,6 +27,7 @@ from torch import nn
 from ..configs import ALIASES, packaged_configs, read_config
 from ..loading import compare
 from ..models import TopdownClipEstimator
+from .defaults import weights_of_config
 from .file_sources import Video
 from .pipeline import numbered
 from .video_sink import DEFAULT_FPS
@@ -136,7 +137,7 @@ def install_hook() -> None:
         name = ALIASES.get(model.lower(), model.lower())
         if name not in packaged_configs():
             return load(self, model)
-        return read_config(name), None
+        return read_config(name), weights_of_config(name)
 
     setattr(load_by_name, _MARK, load)
     BaseMMPoseInferencer._load_model_from_metafile = load_by_name

@@ -61,9 +61,7 @@ def backbone_digest(backbone: nn.Module) -> str:
 
 
 @torch.no_grad()
-def features_of(
-    model: nn.Module, frames: list[Tensor] | Tensor, amp: bool = False
-) -> Tensor:
+def features_of(model: nn.Module, frames: list[Tensor] | Tensor, amp: bool = False) -> Tensor:
     """Features of clips as they are kept, without augmentation of whole batches.
 
     Args:

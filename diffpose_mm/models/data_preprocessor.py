@@ -57,7 +57,10 @@ class ClipDataPreprocessor(PoseDataPreprocessor):
             ValueError: The inputs are not clips of one shape, or not of ``num_frames`` frames.
         """
         if 'features' in data:
-            kept = self.cast_data({**data, 'features': torch.stack(list(data['features']))})
+            # torch's mixed precision of the CPU does not know float16.
+            with torch.autocast('cpu', enabled=False):
+                features = torch.stack(list(data['features']))
+            kept = self.cast_data({**data, 'features': features})
             return {**kept, 'features': kept['features'].float()}
         # Stacked as bytes, so that a single copy of a quarter of the size goes to the device.
         data = self.cast_data({**data, 'inputs': self._stack(data['inputs'])})

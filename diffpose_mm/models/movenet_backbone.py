@@ -132,7 +132,7 @@ class MoveNetBackbone(BaseModule):
             self.requires_grad_(False)
 
     def own_key(self, key: str) -> str | None:
-        """What a weight of a whole MoveNet is called in here, or None where it is another part's."""
+        """What a weight of a whole MoveNet is called in here; None where it is another part's."""
         return key.removeprefix('backbone.') if key.startswith('backbone.') else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

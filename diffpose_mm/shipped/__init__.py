@@ -1,10 +1,12 @@
-"""Weights that come with the package, by name: ``shipped://movenet-thunder``.
+"""Weights that come with the package, by name: ``shipped://diffpose-real``.
 
-They were made by ``import_weights`` from published files; where those are from, their licences and
-what was changed stand in NOTICE beside them and in each file's metadata.
+Those of MoveNet were made by ``import_weights`` from published files; where those are from, their
+licences and what was changed stand in NOTICE beside them and in each file's metadata. The model of
+clips was trained here, on MoveNet's backbone: README.md beside it.
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,21 +61,27 @@ PUBLISHED = {
     ),
 }
 
+DIGESTS = {
+    'diffpose-real': '2018a250589ab3245818a2805f77b6388ac066b3a9bc2481a5e67321cb1c43c1',
+    **{name: published.sha256 for name, published in PUBLISHED.items()},
+}
+"""sha256 of each file that comes along."""
+
 
 def shipped_path(name: str) -> Path:
     """The file of shipped weights.
 
     Args:
-        name: A key of ``PUBLISHED``, with or without ``shipped://``.
+        name: A key of ``DIGESTS``, with or without ``shipped://``.
 
     Raises:
         ShippedWeightsError: There are none of that name.
     """
     bare = name.removeprefix(SCHEME)
-    if bare not in PUBLISHED:
+    if bare not in DIGESTS:
         raise ShippedWeightsError(
             f'{name}: no weights of that name come along; there are '
-            f'{", ".join(SCHEME + known for known in PUBLISHED)}'
+            f'{", ".join(SCHEME + known for known in DIGESTS)}'
         )
     return FOLDER / (bare + SUFFIX)
 
@@ -96,7 +104,7 @@ def read_shipped(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
             f'{path}: cannot be read ({error.strerror or error}), although it is a part of '
             'diffpose_mm: install the package again'
         ) from error
-    if hashlib.sha256(data).hexdigest() != PUBLISHED[path.stem].sha256:
+    if hashlib.sha256(data).hexdigest() != DIGESTS[path.stem]:
         raise ShippedWeightsError(
             f'{path}: is not the file that diffpose_mm comes with ({len(data):,} bytes, another '
             'sha256): install the package again, or give another file by its own path'
@@ -107,8 +115,20 @@ def read_shipped(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def load_shipped(filename: str, map_location: Any = None) -> dict:
     """:func:`read_shipped` for mmengine's loader, onto the CPU, as a checkpoint."""
+    from ..loading.metadata import decode_metadata  # which needs this module
+
     state_dict, metadata = read_shipped(filename)
-    return dict(state_dict=state_dict, meta=metadata)
+    return dict(state_dict=state_dict, meta=decode_metadata(_read_json(metadata)))
+
+
+def _read_json(metadata: dict[str, str]) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for key, text in metadata.items():
+        try:
+            read[key] = json.loads(text)
+        except ValueError:
+            read[key] = text
+    return read
 
 
 def register_scheme() -> None:

@@ -13,9 +13,10 @@ from mmengine.config import DictAction
 
 from diffpose_mm.apis import FORMATS, DiffPoseInferencer, InferenceOptions, Run
 from diffpose_mm.apis.boxes import read_boxes
-from diffpose_mm.apis.defaults import MODEL, output_folder
+from diffpose_mm.apis.defaults import MODEL, output_folder, weights_of_config
 from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.apis.run_figures import draw_sheet
+from diffpose_mm.apis.run_hints import RunHints
 from diffpose_mm.configs import read_config
 from diffpose_mm.detectors import FORMS
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
@@ -81,8 +82,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--config',
-        help='config file, or the name of one in this package (default: MoveNet Thunder, which '
-        'comes along with its weights and looks at single frames)',
+        help='config file, or the name of one in this package (default: diffpose_real, which comes '
+        'along with its weights, with --streaming)',
     )
     parser.add_argument('--checkpoint', help='weights of --config (default: random, to try it out)')
     parser.add_argument(
@@ -243,7 +244,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Infer as parsed arguments say."""
     if args.config is None:
         args.config, args.checkpoint = MODEL
-        print(f'poses are by {args.config}, which comes along and looks at single frames')
+        args.streaming = not args.use_oks_tracking  # a fifth of the time, see docs/real_people.md
+        print(f'poses are by {args.config}, which comes along')
+    elif args.checkpoint is None:
+        args.checkpoint = weights_of_config(args.config)
     if args.out is None:
         args.out = output_folder(args.input, args.resume)
     predictions = osp.join(args.out, 'predictions')
@@ -298,7 +302,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
     """Go through a run, draw its figures, and print what was done."""
-    history = TrackHistory()
+    history, hints = TrackHistory(), RunHints(results.keypoints.names)
     names: list[str] = []  # of pictures
     times: dict[int, float | None] = {}
     source = results.source
@@ -308,6 +312,7 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
         for result in results:
             (frame,) = result['frames']
             history.add(frame['frame_id'], result['predictions'][0])
+            hints.add(result['predictions'][0])
             times[frame['frame_id']] = frame['time']
             if not source.is_clip and 'fault' not in frame:
                 names.append(results.drawn_file(frame['frame_id']))
@@ -346,6 +351,8 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
     )
     if args.checkpoint is None:
         print('these poses are those of RANDOM weights: give --checkpoint')
+    for hint in hints.lines():
+        print(hint)
     if results.num_faults:
         print(f'{results.num_faults} frames cannot be read and are gaps in the predictions')
     if source.reconnects:

@@ -62,7 +62,8 @@ def main() -> None:
     if 'damage' in parts:
         pictures = Path(args.shared, 'data', 'posetrack18_sample')
         result['damage'] = {
-            damage: damaged(ours, thunder, labels, damage, args, str(pictures)) for damage in DAMAGES
+            damage: damaged(ours, thunder, labels, damage, args, str(pictures))
+            for damage in DAMAGES
         }
     if 'videos' in parts:
         result['videos'] = whole_videos(ours, thunder, videos, labels)
@@ -113,9 +114,7 @@ def damaged(
     seeds = args.seeds if damage != 'whole' else args.seeds[:1]
     found: dict = dict(joints=0, thunder=[], ours=[], without_time=[])
     for seed in seeds:
-        clips = list(
-            read_clips(labels, clip_offsets(ours.cfg), damage, seed, args.every, pictures)
-        )
+        clips = list(read_clips(labels, clip_offsets(ours.cfg), damage, seed, args.every, pictures))
         counted = np.stack([c.occluded if damage == 'occluded' else c.labelled for c in clips])
         truth = np.stack([clip.joints for clip in clips])
         size = np.array([clip.size for clip in clips])[:, None]
@@ -197,7 +196,7 @@ def table(result: dict) -> str:
     if 'videos' in result:
         near, jit = result['videos']['triangulation'], result['videos']['jitter']
         for key, text in dict(
-            median='distance from the other cameras\' joints, median, % of the size',
+            median="distance from the other cameras' joints, median, % of the size",
             mean='the same, mean',
             pck_005='joints within 0.05 of it, %',
             pck_01='joints within 0.1 of it, %',

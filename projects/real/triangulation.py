@@ -38,9 +38,9 @@ class Camera:
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """(N, 2) pixels to (N, 2) places on the plane at distance one, distortion removed."""
-        return cv2.undistortPoints(
-            pixels[:, None].astype(float), self.matrix, self.distortion
-        )[:, 0]
+        return cv2.undistortPoints(pixels[:, None].astype(float), self.matrix, self.distortion)[
+            :, 0
+        ]
 
 
 def read_calibration(path: Path) -> list[Camera]:
@@ -96,9 +96,7 @@ def triangulate(cameras: list[Camera], pixels: np.ndarray, weights: np.ndarray) 
     return solution[:, :3] / solution[:, 3:]
 
 
-def from_other_views(
-    cameras: list[Camera], pixels: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
+def from_other_views(cameras: list[Camera], pixels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Each view's joints as the other views see them.
 
     Args:

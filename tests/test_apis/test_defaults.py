@@ -4,9 +4,12 @@ import json
 import os
 
 import pytest
+import torch
+from mmpose.apis import MMPoseInferencer
 
 from diffpose_mm.apis import DiffPoseInferencer
-from diffpose_mm.apis.defaults import output_folder
+from diffpose_mm.apis.defaults import WEIGHTS, output_folder
+from diffpose_mm.shipped import read_shipped
 from diffpose_mm.tools import infer
 
 
@@ -46,12 +49,38 @@ def test_a_video_alone_is_enough(video, tmp_path, capsys):
     frames = json.loads((tmp_path / 'walk_poses/predictions/walk.json').read_text())
     assert frames[0]['meta']['keypoints'][1] == 'left_eye'
     said = capsys.readouterr().out
-    assert 'poses are by movenet_thunder' in said and 'RANDOM' not in said
+    assert 'poses are by diffpose_real' in said and 'RANDOM' not in said
+    # Five frames, each of which went through the backbone once.
+    assert len(frames[3]['frames_used']) == 5 and frames[0]['run']['streaming']
 
 
 def test_inferencer_without_arguments_has_weights():
     inferencer = DiffPoseInferencer(device='cpu', det_model='whole_image')
     assert inferencer.identity['checkpoint'] is not None
+
+
+@pytest.mark.parametrize('name', WEIGHTS)
+def test_a_config_that_comes_with_weights_has_them(name, inferencer_weights):
+    """Broken if naming the config alone gave poses of random weights."""
+    shipped = read_shipped(WEIGHTS[name])[0]
+    for found in inferencer_weights(name):
+        assert len(found) > 100
+        for key, value in found.items():
+            torch.testing.assert_close(value, shipped[key], rtol=0, atol=0, msg=key)
+
+
+@pytest.fixture
+def inferencer_weights():
+    """The weights in our inferencer and in mmpose's own, unmodified."""
+
+    def weights(name):
+        ours = DiffPoseInferencer(name, device='cpu', det_model='whole_image')
+        theirs = MMPoseInferencer(pose2d=name, device='cpu', det_model='whole_image')
+        for model in (ours.model, theirs.inferencer.model):
+            own = model.state_dict()
+            yield {k: v for k, v in own.items() if k in read_shipped(WEIGHTS[name])[0]}
+
+    return weights
 
 
 @pytest.mark.parametrize(

@@ -95,5 +95,3 @@ def test_half_a_movenet_is_refused():
     headless = {k: v for k, v in weights.items() if not k.startswith('head.branches.heatmap')}
     with pytest.raises(RuntimeError, match='branches.heatmap'):
         MoveNetPoseBackbone().load_state_dict(headless)
-
-

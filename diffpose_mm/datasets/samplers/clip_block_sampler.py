@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 
 import numpy as np
+from mmengine.dataset import RepeatDataset
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import Dataset, Sampler
 
 
 def clip_keys_of(dataset: Dataset) -> list[tuple]:
-    """The video and frame number of every sample, also through concatenations."""
+    """The video and frame number of every sample, also through concatenations and repetitions."""
     if hasattr(dataset, 'clip_keys'):
         return dataset.clip_keys()
+    if isinstance(dataset, RepeatDataset):
+        keys = clip_keys_of(dataset.dataset)
+        return [((i, video), number) for i in range(dataset.times) for video, number in keys]
     if hasattr(dataset, 'datasets'):
         return [
             ((i, video), number)
@@ -20,8 +24,8 @@ def clip_keys_of(dataset: Dataset) -> list[tuple]:
         ]
     raise TypeError(
         f'ClipBlockSampler cannot tell the videos of a {type(dataset).__name__}: it takes a clip '
-        'dataset (ClipDataset and its kind) or a concatenation of such; use DefaultSampler for '
-        'others'
+        'dataset (ClipDataset and its kind), a concatenation or a RepeatDataset of such; use '
+        'DefaultSampler for others'
     )
 
 
