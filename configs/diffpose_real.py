@@ -48,7 +48,7 @@ param_scheduler = [
 auto_scale_lr = dict(base_batch_size=batch_size)
 
 # clip: frames relative to the keyframe, oldest first
-frame_offsets = (-4, -2, 0, 2, 4)
+frame_offsets = (-4, -1, 0, 1, 4)
 
 # codec; sizes are (w, h)
 num_keypoints = 17
@@ -84,7 +84,7 @@ model = dict(
         feature_size=tuple(size // 16 for size in codec['input_size']),
         num_frames=len(frame_offsets),
         embed_dims=128,
-        num_layers=2,
+        num_layers=1,
         num_heads=4,
         mlp_ratio=2.0,
     ),
