@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
@@ -116,10 +117,13 @@ def _playable_kind(path: str, reader: VideoReader, predictions: Predictions) -> 
         video = container.streams.best('video')
         if video is None or video.codec_context is None:
             return None
-        codec = video.codec_context
+        codec: Any = video.codec_context
         # Streams that begin at other times than 0 are shown late, or not, as the player likes.
-        starts = [s.start_time * s.time_base for s in container.streams if s.start_time is not None]
-        if any(start != 0 for start in starts) or not abs(times[0]) < 1e-3:
+        if any(stream.start_time for stream in container.streams) or not abs(times[0]) < 1e-3:
+            return None
+        # Browsers take a frame's duration from the order of decoding: with B-frames and uneven
+        # times it is another frame's, and a jump shows the frame before.
+        if codec.has_b_frames and _is_uneven(times):
             return None
         for container_name, (codecs, layouts, kind) in PLAYABLE.items():
             if (
@@ -129,6 +133,12 @@ def _playable_kind(path: str, reader: VideoReader, predictions: Predictions) -> 
             ):
                 return kind
     return None
+
+
+def _is_uneven(times: np.ndarray) -> bool:
+    """Whether some frame is shown by a quarter longer or shorter than is usual."""
+    steps = np.diff(times)
+    return bool(len(steps) and np.abs(steps - np.median(steps)).max() > 0.25 * np.median(steps))
 
 
 def _encoded(
@@ -189,7 +199,9 @@ def _encode(
     )
     writer = VideoWriter(copy, fps, own, reader.pixel_aspect_ratio, options)
     first, last = int(predictions.frames[0]), int(predictions.frames[-1])
-    start, picture, times = None, None, []
+    start: float | None = None
+    picture: np.ndarray | None = None
+    times: list[float] = []
     for frame in reader:
         if frame.number < first:
             continue

@@ -64,7 +64,8 @@ def least_certain(predictions: Predictions, count: int = 8, apart: float = 1.0) 
 
 def gaps(predictions: Predictions) -> list[tuple[int, int, str]]:
     """Stretches of frames without poses: first and last place, and why."""
-    counts, found = np.diff(predictions.starts), []
+    counts = np.diff(predictions.starts)
+    found: list[tuple[int, int, str]] = []
     for place in np.flatnonzero(counts == 0):
         why = predictions.faults.get(int(predictions.frames[place]), 'nobody')
         if found and found[-1][1] == place - 1 and found[-1][2] == why:

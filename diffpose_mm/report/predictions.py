@@ -195,8 +195,10 @@ class _Reader:
         if not isinstance(entry, dict) or not isinstance(entry.get('instances'), list):
             raise self.error(f'entry {len(self.frames)} is no frame with a list of instances')
         number = entry.get('frame_id')
+        if not isinstance(number, int):
+            raise self.error(f'entry {len(self.frames)} has frame_id {number!r}, not a number')
         following = self.frames[-1] + 1 if self.frames else number
-        if not isinstance(number, int) or not 0 <= number - following <= MAX_JUMP:
+        if not 0 <= number - following <= MAX_JUMP:
             raise self.error(
                 f'frame_id {number!r} cannot come where {following!r} or a later one was expected'
             )

@@ -2,7 +2,9 @@
 
 import argparse
 import os.path as osp
+import signal
 import tempfile
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,6 +101,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: With what is wrong with an argument, an input or a file.
     """
     args = parse_args(argv)
+    # What a service manager sends ends it as Ctrl-C does.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with one_line_errors(args.traceback):
         store = FeatureStore(int(args.features_size * 1e6))
         try:
