@@ -212,8 +212,13 @@ def check_frames(browser, size, count, numbers, has_picture=True):
     return worst
 
 
-def check_playing(browser, count):
-    """Each picture that is shown while it plays has its own poses. How many were looked at."""
+def check_playing(browser, times):
+    """Each picture that is shown while it plays has its own poses. How many were looked at.
+
+    Of frames that follow each other faster than the screen is refreshed (60 Hz), the picture may be
+    the next one by the time that it is looked at.
+    """
+    count = len(times)
     browser.go(0)
     browser.js(RECORD)
     browser.press(' ')
@@ -221,7 +226,8 @@ def check_playing(browser, count):
     browser.press(' ')
     pairs = browser.js('return recorded')
     assert len({a for a, _ in pairs}) > 5, pairs
-    assert all(a == b for a, b in pairs), [pair for pair in pairs if pair[0] != pair[1]]
+    wrong = [(a, b) for a, b in pairs if a != b and not 0 < times[a] - times[b] < 1 / 60]
+    assert not wrong, wrong
     return len(pairs)
 
 
@@ -244,7 +250,7 @@ def video_case(name, times, kind, **more):
                 expected = int(share * count)
                 browser.wait(lambda e=expected: abs(browser.frame - e) <= 1, 'a click on the strip')
                 assert browser.picture == browser.frame
-            played = check_playing(browser, count)
+            played = check_playing(browser, times)
             browser.check_clean()
             browser.driver.save_screenshot(str(shots / f'{name}.png'))
         return f'{kind}; joints off by at most {worst:.2f} px; {played} pictures while playing'
