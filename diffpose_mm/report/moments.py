@@ -46,7 +46,7 @@ def least_certain(predictions: Predictions, count: int = 8, apart: float = 1.0) 
         spread = np.linalg.norm(predictions.deviations[:, present], axis=2).mean(1)
         side = np.ptp(predictions.boxes.reshape(-1, 2, 2), axis=1).max(1)
         doubt = spread / np.maximum(side, 1)
-        reasons = [f'spread {value:.1f} px' for value in spread]
+        reasons = [f'spread {value:.1f} px, box {size:.0f} px' for value, size in zip(spread, side)]
     else:
         score = predictions.scores[:, present].mean(1)
         doubt, reasons = 1 - score, [f'confidence {value:.2f}' for value in score]

@@ -273,6 +273,31 @@ def without_video(shots):
     return f'joints off by at most {worst:.2f} px'
 
 
+def older_browser(shots):
+    """A browser that neither tells of its pictures nor reads base64 itself."""
+    video = WORK / 'older.mp4'
+    cases.write_video(video, UNEVEN, options=dict(bf='0'))
+    page, _, size = make_page('older', video)
+    removed = (
+        'delete HTMLVideoElement.prototype.requestVideoFrameCallback; delete Uint8Array.fromBase64;'
+    )
+    with Browser() as browser:
+        browser.driver.execute_cdp_cmd(
+            'Page.addScriptToEvaluateOnNewDocument', dict(source=removed)
+        )
+        browser.open(page.as_uri())
+        assert not browser.js(
+            "return 'requestVideoFrameCallback' in document.createElement('video')"
+        )
+        worst = check_frames(browser, size, 90, [0, 1, 2, 45, 44, 88, 89])
+        browser.go(0)
+        browser.press(' ')
+        browser.wait(lambda: browser.frame > 20, 'playing')
+        browser.press(' ')
+        browser.check_clean()
+    return f'joints off by at most {worst:.2f} px while it stands'
+
+
 def keyboard(shots):
     """All by keys; every control has a name; Tab reaches each."""
     video = WORK / 'keys.mp4'
@@ -413,6 +438,7 @@ CASES = dict(
     mpeg4=video_case('mpeg4', np.arange(60) / 25, 'copy', codec='mpeg4', size=(318, 242)),
     avi=video_case('avi', np.arange(60) / 25, 'copy', codec='mpeg4', suffix='avi'),
     without_video=without_video,
+    older_browser=older_browser,
     keyboard=keyboard,
     phone=phone,
     live=live,

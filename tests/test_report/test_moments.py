@@ -29,7 +29,7 @@ def test_spread_counts_over_the_size_of_the_person(tmp_path):
     near['bbox'] = [[0.0, 0.0, 600.0, 600.0]]
     found = read(tmp_path, [[near, cases.person(1, spread=1.0)]])
     (moment,) = least_certain(found, count=1)
-    assert moment.track == 1 and moment.reason == f'spread {np.sqrt(5):.1f} px'
+    assert moment.track == 1 and moment.reason == f'spread {np.sqrt(5):.1f} px, box 60 px'
 
 
 def test_absent_joints_do_not_count(tmp_path):
