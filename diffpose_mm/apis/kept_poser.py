@@ -37,7 +37,8 @@ class FeatureStore:
     """Features of the neck on disk, each under a frame and a track; at most so many bytes.
 
     Args:
-        max_bytes: What comes when it is full is not kept. Defaults to ``MAX_FEATURE_BYTES``.
+        max_bytes: What comes when it, or the disk, is full is not kept. Defaults to
+            ``MAX_FEATURE_BYTES``.
 
     Attributes:
         refused: How many features were not kept.
@@ -57,8 +58,15 @@ class FeatureStore:
         if self.bytes + data.nbytes > self.max_bytes:
             self.refused += 1
             return
-        self._file.seek(self.bytes)
-        self._file.write(data.data)
+        try:
+            self._file.seek(self.bytes)
+            self._file.write(data.data)
+            self._file.flush()
+        except OSError:
+            # A full disk is a smaller bound, and no reason to lose the poses.
+            self.max_bytes = self.bytes
+            self.refused += 1
+            return
         kept = KeptFeature(self.bytes, data.shape, copy.deepcopy(sample))
         self._kept.setdefault(frame_id, {})[track_id] = kept
         self.bytes += data.nbytes

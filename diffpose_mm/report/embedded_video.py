@@ -128,6 +128,7 @@ def _playable_kind(path: str, reader: VideoReader, predictions: Predictions) -> 
         for container_name, (codecs, layouts, kind) in PLAYABLE.items():
             if (
                 container_name in container.format.name
+                and not path.lower().endswith('.mkv')  # FFmpeg's name for it is webm, too
                 and codec.name in codecs.split()
                 and codec.pix_fmt in layouts
             ):

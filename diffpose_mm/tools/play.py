@@ -152,6 +152,11 @@ def prepare(args: argparse.Namespace, store: FeatureStore) -> PageServer:
             pass
         report = make_report(run.files[0], args.input, args.max_size, live=sampler.facts())
     print(report.summary())
+    if store.refused:
+        print(
+            f'{store.refused} poses cannot be sampled again: their features are beyond '
+            f'--features-size, or the disk is full'
+        )
     if args.checkpoint is None:
         print('these poses are those of RANDOM weights: give --checkpoint')
     return PageServer(report.page, sampler, args.port)

@@ -163,6 +163,10 @@ class Browser:
     def choose(self, person, joint):
         """Draw nothing but one joint of one person."""
         self.js(
+            "for (const name of ['spread', 'hypotheses']) {"
+            "const box = document.getElementById('layer-' + name); if (box.checked) box.click(); }"
+        )
+        self.js(
             "const [person, joint] = arguments; const select = document.getElementById('person');"
             "select.value = String(person); select.dispatchEvent(new Event('change'));"
             "document.getElementById('no-joints').click();"
@@ -207,7 +211,7 @@ def check_frames(browser, size, count, numbers, has_picture=True):
         drawn = np.array(browser.js(DRAWN)) * size
         expected = np.array(cases.place_of(number, 1, 2, size))
         worst = max(worst, float(np.abs(drawn - expected).max()))
-        assert worst < 1, f'frame {number}: drawn at {drawn}, JSON says {expected}'
+        assert worst < 0.5, f'frame {number}: drawn at {drawn}, JSON says {expected}'
     browser.js("document.getElementById('all-joints').click()")
     return worst
 

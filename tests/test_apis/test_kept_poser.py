@@ -84,6 +84,30 @@ def test_what_is_beyond_the_bound_is_not_kept(inferencer):
     assert_same({0: again[0]}, results)
 
 
+def test_a_full_disk_is_a_smaller_bound(inferencer, monkeypatch):
+    """Broken if a run that has posed nearly all ended because features could not be kept."""
+    store = FeatureStore()
+    write, count = store._file.write, [0]
+
+    def full_after_four(data):
+        count[0] += 1
+        if count[0] > 4:
+            raise OSError(28, 'No space left on device')
+        return write(data)
+
+    monkeypatch.setattr(store, '_file', _Writes(store._file, full_after_four))
+    results, poser = run_with(inferencer, store)
+    assert len(results) == 7 and store.refused == 10
+    assert_same({0: poser.sample_again([0], 2, 3)[0]}, results)
+
+
+class _Writes:
+    """A file with another way to write."""
+
+    def __init__(self, file, write):
+        self.seek, self.read, self.flush, self.write = file.seek, file.read, file.flush, write
+
+
 def test_settings_out_of_range_are_refused(inferencer):
     """Broken if a question could have the sampler run for hours."""
     _, poser = run_with(inferencer, FeatureStore())
