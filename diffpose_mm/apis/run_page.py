@@ -6,6 +6,7 @@ import os.path as osp
 from mmengine.logging import print_log
 
 from ..report import Report, make_report
+from .prediction_log import PredictionLog
 from .progress import frame_progress
 from .run import Run
 
@@ -41,7 +42,8 @@ def page_of_run(results: Run, video: str, out: str, max_megabytes: float) -> lis
 
     The predictions are complete by then: what goes wrong here is said, and fails nothing.
     """
-    poses = next((path for path in results.files if path.endswith('.json')), '')
+    # Other formats write JSON as well.
+    poses = next((sink.path for sink in results.sinks if isinstance(sink, PredictionLog)), '')
     if not (results.source.is_clip and osp.isfile(video) and osp.isfile(poses)):
         return []
     try:

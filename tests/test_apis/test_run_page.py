@@ -3,8 +3,10 @@
 import json
 import os
 import threading
+import urllib.error
 import urllib.request
 
+import cv2
 import numpy as np
 import pytest
 
@@ -27,6 +29,15 @@ def test_infer_writes_a_page_of_a_video(tiny_model, video, tmp_path):
     page = (tmp_path / 'report.html').read_text()
     assert str(tmp_path / 'report.html') in done['files']
     assert '<h1>walk.avi</h1>' in page and 'id="video-file"' in page
+
+
+def test_the_page_is_made_of_the_predictions_whatever_else_is_json(tiny_model, video, tmp_path):
+    """Broken if a format that writes JSON too took the page, or no JSON ended the run."""
+    options = arguments(tiny_model, '--out', tmp_path, '--no-video', '--format', 'csv')
+    assert infer.main([video, *options])['frames'] == 7
+    assert not (tmp_path / 'report.html').exists()
+    infer.main([video, *options, 'json'])
+    assert (tmp_path / 'report.html').exists()
 
 
 def test_infer_writes_none_where_it_is_not_wanted(tiny_model, video, tmp_path):
@@ -145,8 +156,6 @@ def test_a_model_of_single_frames_has_no_sliders_and_says_so(video):
 )
 def test_play_takes_a_video_file(given, message, tiny_model, tmp_path):
     """Broken if a picture or a missing file ended in a traceback."""
-    import cv2
-
     picture = tmp_path / 'a.png'
     cv2.imwrite(str(picture), np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(SystemExit, match=message):

@@ -143,8 +143,12 @@
 
   // Layers of what the poses do not have are off, until they have it.
   function offerLayers() {
-    find('layer-spread').disabled = !poses.deviations;
-    find('layer-hypotheses').disabled = !poses.hasHypotheses();
+    const there = { spread: Boolean(poses.deviations), hypotheses: poses.hasHypotheses() };
+    for (const [name, is] of Object.entries(there)) {
+      const box = find(`layer-${name}`);
+      box.disabled = !is;
+      box.parentElement.title = is ? '' : 'The predictions have none: infer --hypotheses 8 --save-hypotheses';
+    }
   }
 
   function fillMoments() {
