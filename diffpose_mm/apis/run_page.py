@@ -2,6 +2,8 @@
 
 import logging
 import os.path as osp
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from mmengine.logging import print_log
 
@@ -28,7 +30,14 @@ def write_page(
         ValueError: Names what cannot be used, or what does not fit.
         OSError: A file cannot be read or written.
     """
-    with frame_progress(osp.basename(out), None) as advance:
+    with ExitStack() as stack:
+        bars: list[Callable[[], None]] = []
+
+        def advance() -> None:
+            if not bars:  # no bar where nothing is encoded
+                bars.append(stack.enter_context(frame_progress(osp.basename(out), None)))
+            bars[0]()
+
         report = make_report(poses, video, max_megabytes, keypoints, advance=advance)
     report.write(out)
     print_log(f'{out}: {report.summary()}', logger='current')
