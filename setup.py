@@ -136,6 +136,7 @@ setup(
     packages=find_packages(exclude=('configs*', 'projects*', 'tests*', 'work_dirs*', 'build*')),
     package_data={
         PACKAGE: ['py.typed'],
+        f'{PACKAGE}.report': ['assets/*', 'assets/uplot/*'],
         f'{PACKAGE}.shipped': ['*.safetensors', 'LICENSE', 'NOTICE', 'README.md'],
     },
     install_requires=read_requirements('runtime'),

@@ -1,10 +1,10 @@
 """Videos, encoded by PyAV in a thread of their own: any frame rate, exact times, any size."""
 
-import logging
 import os.path as osp
 import queue
 import shutil
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any
@@ -13,11 +13,11 @@ import av
 import cv2
 import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
-from mmengine.logging import print_log
 
 from .files import reason_of
 
 CONTAINERS = ('.mp4', '.m4v', '.mov', '.mkv', '.avi')
+H264_OPTIONS = dict(preset='ultrafast', crf='20')
 MIN_FREE_BYTES = 1 << 16  # below it a disk is full
 _QUEUE = 8  # frames that wait for the encoder
 
@@ -40,6 +40,8 @@ class VideoWriter:
         time_base: Unit in which times are kept, in seconds: that of the video which the frames
             come from keeps them exactly. Defaults to the time between two frames.
         pixel_aspect_ratio: Width of a pixel over its height. Defaults to 1.
+        h264_options: Of the encoder libx264, where it encodes. Defaults to fast and good
+            (``preset='ultrafast', crf='20'``).
 
     Attributes:
         path: The file.
@@ -55,6 +57,7 @@ class VideoWriter:
         fps: float | Fraction,
         time_base: Fraction | None = None,
         pixel_aspect_ratio: Fraction = Fraction(1),
+        h264_options: Mapping[str, str] | None = None,
     ) -> None:
         if not fps > 0:
             raise ValueError(f'video {path}: fps={fps} has to be positive')
@@ -66,6 +69,7 @@ class VideoWriter:
         self.size: tuple[int, int] | None = None
         self.time_base = time_base or 1 / self.fps
         self.pixel_aspect_ratio = pixel_aspect_ratio
+        self.h264_options = dict(h264_options or H264_OPTIONS)
         self._last = -1
         self._convert = VideoReformatter().reformat
         self._container: Any = None
@@ -120,7 +124,7 @@ class VideoWriter:
             if self.time_base.denominator > 65_535:
                 self.time_base = Fraction(1, 60_000)
         else:
-            codec, pixels, options = 'libx264', 'yuv420p', dict(preset='ultrafast', crf='20')
+            codec, pixels, options = 'libx264', 'yuv420p', self.h264_options
         try:
             more = dict(movflags='+faststart') if self.path.lower().endswith(('mp4', 'm4v')) else {}
             self._container = av.open('file:' + osp.abspath(self.path), 'w', options=more)
@@ -194,9 +198,6 @@ class VideoWriter:
             raise OSError(
                 f'video {self.path} is incomplete: {reason_of(self._error)}'
             ) from self._error
-        print_log(
-            f'the output video has been saved at {self.path}', logger='current', level=logging.INFO
-        )
 
 
 def _fitted(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -248,6 +248,9 @@ def test_wheel_holds_the_package_and_nothing_else(installed):
     weights = {path.name for path in (ROOT / 'diffpose_mm/shipped').iterdir() if path.is_file()}
     assert len(weights) > 6
     assert weights == {p.name for p in (installed / 'diffpose_mm/shipped').iterdir() if p.is_file()}
+    assets = {p.relative_to(ROOT) for p in (ROOT / 'diffpose_mm/report/assets').rglob('*.*')}
+    assert len(assets) > 10 and not [path for path in assets if not (installed / path).exists()]
+    assert (installed / 'diffpose_mm/report/assets/uplot/LICENSE').exists()
     for path in (ROOT / 'configs').rglob('*.py'):
         copy = installed / 'diffpose_mm/.mim' / path.relative_to(ROOT)
         assert copy.read_bytes() == path.read_bytes()

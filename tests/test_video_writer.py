@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -91,3 +92,18 @@ def test_what_cannot_be_written_says_why(tmp_path):
     with pytest.raises(ValueError, match='a.webm has to end in one of .mp4'):
         VideoWriter('a.webm', 25)
     assert video_path('x/a.webm') == 'x/a.mp4' and video_path('x/a.AVI') == 'x/a.AVI'
+
+
+def test_the_encoder_takes_other_options(tmp_path):
+    """Broken if the copy of a page's video had keyframes too far apart to jump to."""
+    kinds = {}
+    for name, options in (('plain', None), ('close', dict(preset='ultrafast', g='3'))):
+        path = tmp_path / f'{name}.mp4'
+        writer = VideoWriter(str(path), 10, h264_options=options)
+        for i in range(12):
+            writer.write(np.full((32, 48, 3), 15 * i, np.uint8))
+        writer.close()
+        with av.open(str(path)) as container:
+            kinds[name] = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    assert kinds['close'] == [i % 3 == 0 for i in range(12)]
+    assert sum(kinds['plain']) == 1

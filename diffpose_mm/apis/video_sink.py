@@ -1,11 +1,13 @@
 """The drawn video."""
 
+import logging
 import os
 import os.path as osp
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 
 from ..files import PART, writing
 from ..video_writer import VideoWriter, video_path
@@ -75,6 +77,12 @@ class VideoFile(Sink):
             with writing(self.files[0]):
                 os.replace(self._path, self.files[0])
             self._path = self.files[0]
+        if self._writer.frames:
+            print_log(
+                f'the output video has been saved at {self.files[0]}',
+                logger='current',
+                level=logging.INFO,
+            )
 
     def close(self) -> None:
         """Complete the file with what there is."""

@@ -17,13 +17,18 @@ from diffpose_mm.apis.defaults import MODEL, output_folder, weights_of_config
 from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.apis.run_hints import RunHints
+from diffpose_mm.apis.run_page import page_of_run
 from diffpose_mm.configs import read_config
 from diffpose_mm.detectors import FORMS
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
 from diffpose_mm.keypoint_sets import KEYPOINT_SETS
+from diffpose_mm.report import MAX_MEGABYTES
 from diffpose_mm.visualization.video_figures import TrackHistory, trajectories
 
 DEFAULTS = InferenceOptions()
+
+OTHERS = ('contact_sheet.png', 'trajectories.png', 'report.html')
+"""What is written beside predictions and visualizations."""
 
 EXAMPLES = """
 examples:
@@ -62,6 +67,7 @@ what is written:
                             cannot be read keeps its number, with the reason as fault
   OUT/contact_sheet.png     key moments: equal shares of all movement, and the least certain frame
   OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
+  OUT/report.html           of a video file: all of this to look at, in any browser, offline
 
 boxes.json is a list with one entry a frame, or an object from frame number to entry; an entry is
 [[x1, y1, x2, y2], ...], or {"bboxes": ..., "scores": ..., "track_ids": ...}. The predictions file
@@ -196,6 +202,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     drawing.add_argument(
         '--no-video', action='store_true', help='write no drawn video or pictures, no contact sheet'
     )
+    drawing.add_argument(
+        '--no-report', action='store_true', help='write no page (report.html) of a video'
+    )
+    drawing.add_argument(
+        '--report-size',
+        type=float,
+        default=MAX_MEGABYTES,
+        metavar='MB',
+        help='of the page at most, million bytes; the video in it is made smaller to fit '
+        '(default: %(default)g)',
+    )
     drawing.add_argument('--show', action='store_true', help='show the frames in a window')
     drawing.add_argument('--draw-bbox', action='store_true', help='draw the boxes')
     drawing.add_argument(
@@ -215,6 +232,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.moments < 1:
         parser.error('--moments must be at least 1')
+    if not args.report_size > 0:
+        parser.error('--report-size must be positive')
     if args.config is None and args.checkpoint is not None:
         parser.error('--checkpoint needs the --config of its model')
     return args
@@ -293,7 +312,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         show_progress=True,
     )
     results = inferencer(args.input, **options)
-    others = [osp.join(args.out, name) for name in ('contact_sheet.png', 'trajectories.png')]
+    others = [osp.join(args.out, name) for name in OTHERS]
     check_outputs(others, results.source.paths)
     if args.boxes is not None:
         check_outputs([*results.files, *others], [args.boxes])
@@ -343,6 +362,9 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
             times=times if has_times else None,
         )
         files.append(plot)
+    if not args.no_report:
+        page = osp.join(args.out, 'report.html')
+        files += page_of_run(results, args.input, page, args.report_size)
     rate = history.frames / max(elapsed, 1e-9)
     tracks = f' in {len(history)} tracks' if source.is_clip else ''
     print(

@@ -113,6 +113,16 @@ def read_json(path):
         return json.load(file)
 
 
+def tool_arguments(model, *more):
+    """A command line with the tiny model, that takes the whole picture for a person."""
+    config, checkpoint = model
+    return [
+        *('--config', config, '--checkpoint', checkpoint, '--device', 'cpu'),
+        *('--det-model', 'whole_image'),
+        *map(str, more),
+    ]
+
+
 class StubDetector:
     """Finds a cat, and a person twice, from frame 2 on."""
 
