@@ -122,7 +122,7 @@ def test_tests_and_scripts_of_the_documents_exist(page):
 
 
 CONFIG_NAME = re.compile(
-    r'\b((?:diffpose|strl|heatmap)_(?:posetrack|synthetic|jhmdb)[\w-]*|movenet_thunder)\.py'
+    r'\b((?:diffpose|strl|heatmap)_(?:posetrack|synthetic|jhmdb|real)[\w-]*|movenet_thunder)\.py'
 )
 
 

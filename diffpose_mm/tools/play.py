@@ -12,7 +12,7 @@ import numpy as np
 
 from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm.apis.boxes import read_boxes
-from diffpose_mm.apis.defaults import MODEL
+from diffpose_mm.apis.defaults import MODEL, weights_of_config
 from diffpose_mm.apis.kept_poser import MAX_FEATURE_BYTES, FeatureStore, KeepingPoser
 from diffpose_mm.apis.poser import ClipPoser
 from diffpose_mm.apis.records import instances_to_dicts
@@ -38,8 +38,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('input', help='video file')
     parser.add_argument(
         '--config',
-        help='config file, or the name of one in this package (default: MoveNet Thunder, which '
-        'looks at single frames and has no steps: the sliders are off)',
+        help='config file, or the name of one in this package (default: diffpose_real, which comes '
+        'along with its weights)',
     )
     parser.add_argument('--checkpoint', help='weights of --config (default: random, to try it out)')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
@@ -126,6 +126,8 @@ def prepare(args: argparse.Namespace, store: FeatureStore) -> PageServer:
         raise ValueError(f'{args.input} is not a file: play takes a video file')
     if args.config is None:
         args.config, args.checkpoint = MODEL
+    elif args.checkpoint is None:
+        args.checkpoint = weights_of_config(args.config)
     inferencer = DiffPoseInferencer(
         read_config(args.config),
         args.checkpoint,

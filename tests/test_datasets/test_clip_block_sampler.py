@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from mmengine.dataset import ConcatDataset
+import torch
+from mmengine.dataset import ConcatDataset, RepeatDataset
 from mmpose.registry import DATA_SAMPLERS
 from torch.utils.data import TensorDataset
 
 from diffpose_mm.datasets import ClipBlockSampler, LoadClip, PoseTrack18ClipDataset
 from diffpose_mm.datasets.samplers import clip_block_sampler
+from diffpose_mm.datasets.samplers.clip_block_sampler import clip_keys_of
 
 ANN = 'annotations/posetrack18_val.json'
 
@@ -134,6 +136,19 @@ def test_concatenated_clip_datasets_keep_their_videos_apart(data, write_posetrac
     sampler = ClipBlockSampler(both, seed=0)
     assert sorted(sampler) == list(range(len(data) + 12))
     assert len(sampler._keyframes) == 6
+
+
+def test_repeated_clip_datasets_are_known(data):
+    """Broken if a small set that is repeated beside a large one could not be trained on."""
+    repeated = RepeatDataset(data, 2)
+    both = torch.utils.data.ConcatDataset([repeated, data])
+    sampler = ClipBlockSampler(both, seed=0)
+    assert sorted(sampler) == list(range(3 * len(data)))
+    keys = clip_keys_of(both)
+    # The same clip of either round is another one, so that a block does not show it twice.
+    assert len(set(keys[: len(data)]) & set(keys[len(data) : 2 * len(data)])) == 0
+    for i, (video, number) in enumerate(clip_keys_of(data)):
+        assert keys[len(data) + i] == ((0, (1, video)), number)
 
 
 def test_datasets_without_clips_and_empty_blocks_are_refused(data):

@@ -103,6 +103,19 @@ def test_the_loss_is_that_of_frames(tiny_posetrack, tmp_path, saved, name):
     assert 'loss_kpt' in losses[0]
 
 
+def test_mixed_precision_is_near_and_told(tiny_posetrack, tmp_path, saved):
+    """Broken if --amp changed nothing, or features so much that the probe refused them."""
+    cfg = tiny('diffpose_synthetic', tiny_posetrack)
+    checkpoint = saved(cfg)
+    exact = keep(cfg, checkpoint, tmp_path / 'exact', views=1)
+    mixed = keep(cfg, checkpoint, tmp_path / 'mixed', views=1, amp=True)
+    a, b = (kept.cache.read(0, 0)[0].astype(np.float32) for kept in (exact, mixed))
+    assert 0 < np.abs(a - b).max() < 0.05 * np.abs(a).max()
+    model = MODELS.build(ConfigDict({**cfg.model, 'freeze_backbone': True}))
+    model.load_state_dict(torch.load(checkpoint)['state_dict'])
+    KeptFeaturesCheck(mixed).prepare(model, loaded=True)
+
+
 def test_what_is_written_does_not_depend_on_batches_and_interruptions(
     tiny_posetrack, tmp_path, saved, monkeypatch
 ):

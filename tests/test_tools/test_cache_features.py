@@ -71,6 +71,15 @@ def test_trains_on_kept_features_and_resumes_to_the_bit(trained, kept, tiny_pose
     assert 'posetrack/AP' in metrics
 
 
+def test_trains_in_mixed_precision(trained, kept, tiny_posetrack, tmp_path):
+    """Broken if --amp met features of float16, which torch's mixed precision on a CPU refuses."""
+    start = [f'load_from={trained / "epoch_1.pth"}']
+    found = training(
+        '--features', kept, '--amp', data_root=tiny_posetrack, work_dir=tmp_path, options=start
+    )
+    assert all(torch.isfinite(value).all() for value in found['state_dict'].values())
+
+
 def test_without_weights_to_start_from_the_kept_backbone_is_used(
     kept, trained, tiny_posetrack, tmp_path
 ):
