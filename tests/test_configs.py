@@ -20,6 +20,7 @@ from diffpose_mm.keypoint_sets import KEYPOINT_SETS
 
 CONFIG_DIR = osp.join(osp.dirname(__file__), '..', 'configs')
 CONFIGS = sorted(osp.basename(path) for path in glob.glob(osp.join(CONFIG_DIR, '*.py')))
+OF_PSEUDO_LABELS = ('movenet', 'diffpose_real')
 WIDTHS = dict(base=768, large=1024, huge=1280)
 
 
@@ -49,7 +50,7 @@ def data_of(tiny_posetrack, tiny_jhmdb, tmp_path):
     """Gives the root of the data that a config wants."""
 
     def root(name):
-        if 'movenet' not in name:
+        if not name.startswith(OF_PSEUDO_LABELS):
             return tiny_jhmdb if 'jhmdb' in name else tiny_posetrack
         # COCO's joints, in the layout of pseudo_label.
         (tmp_path / 'images').symlink_to(tiny_posetrack / 'images')
@@ -65,12 +66,14 @@ def data_of(tiny_posetrack, tiny_jhmdb, tmp_path):
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_trains_and_tests_a_step(name, data_of):
+def test_trains_and_tests_a_step(name, data_of, tiny_posetrack):
     """Broken if a config names what does not exist or what does not fit together."""
     torch.manual_seed(0)
     cfg = cut_down(load(name))
     init_default_scope('mmpose')
     set_data_root(cfg, str(data_of(name)))
+    for part in cfg.train_dataloader.dataset.get('datasets', [])[1:]:
+        part.data_root = str(tiny_posetrack)  # drawn people beside real ones
     model = MODELS.build(cfg.model)
     model.init_weights()
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -131,12 +134,19 @@ def test_names_are_unique():
         assert f'diffpose_posetrack18{kind}.py' in names
 
 
+def leaves(dataset):
+    """The data sets that one is put together of."""
+    parts = dataset.get('datasets') or [dataset.get('dataset')]
+    return [x for part in parts for x in leaves(part)] if parts[0] else [dataset]
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_inferencer_finds_what_it_reads(name):
     """mmpose's inferencers read these fields of a config and fail without them."""
     cfg = load(name)
     assert cfg.data_mode == 'topdown' and cfg.dataset_type.endswith('ClipDataset')
-    assert cfg.train_dataloader.dataset.type == cfg.dataset_type
+    for dataset in leaves(cfg.train_dataloader.dataset):
+        assert dataset.type == cfg.dataset_type
     assert cfg.test_dataloader.dataset.pipeline[0].type == 'LoadClip'
     assert cfg.custom_imports.imports == ['diffpose_mm']
     assert VISUALIZERS.get(cfg.visualizer.type) is not None
@@ -220,19 +230,22 @@ def narrow_vit(name):
     """The model of a config for ViT at a width of 64, and the groups of its parameters by name."""
     cfg = load(name)
     cfg.model.backbone.init_cfg = None
-    cfg.model.backbone.arch = dict(
-        embed_dims=64, num_layers=12, num_heads=4, feedforward_channels=64
-    )
-    cfg.model.neck.in_channels = 64
+    if cfg.model.backbone.type == 'ClipVisionTransformer':
+        cfg.model.backbone.arch = dict(
+            embed_dims=64, num_layers=12, num_heads=4, feedforward_channels=64
+        )
+        cfg.model.neck.in_channels = 64
     init_default_scope('mmpose')
     model = MODELS.build(cfg.model)
     optim_wrapper = build_optim_wrapper(model, deepcopy(cfg.optim_wrapper))
-    groups = {}
+    groups, names = {}, {id(value): name for name, value in model.named_parameters()}
     for group in optim_wrapper.optimizer.param_groups:
-        for parameter, param_name in zip(group['params'], group['param_names'], strict=True):
-            assert param_name not in groups, 'a parameter is in two groups'
-            groups[param_name] = group
-            assert parameter is model.get_parameter(param_name)
+        for i, parameter in enumerate(group['params']):
+            name = names[id(parameter)]
+            assert name not in groups, 'a parameter is in two groups'
+            assert 'param_names' not in group or group['param_names'][i] == name
+            if parameter.requires_grad:
+                groups[name] = group
     return cfg, model, groups
 
 
@@ -242,8 +255,9 @@ def narrow_vit(name):
 def test_biases_norms_and_position_embeddings_do_not_decay(name):
     """As the config says. Broken if weight decay pulled what says where a token stands to zero."""
     cfg, model, groups = narrow_vit(name)
-    assert set(groups) == {param_name for param_name, _ in model.named_parameters()}
-    embeddings = {'backbone.pos_embed', 'neck.position_embedding'}
+    trained = {name for name, value in model.named_parameters() if value.requires_grad}
+    assert set(groups) == trained
+    embeddings = {'backbone.pos_embed', 'neck.position_embedding'} & set(groups)
     norms = {
         f'{module_name}.{param_name}'
         for module_name, module in model.named_modules()
@@ -252,7 +266,7 @@ def test_biases_norms_and_position_embeddings_do_not_decay(name):
     }
     biases = {param_name for param_name in groups if param_name.endswith('bias')}
     free = {param_name for param_name, group in groups.items() if group['weight_decay'] == 0}
-    assert embeddings < free and len(norms) > 20 and len(biases) > 20
+    assert embeddings and embeddings < free and len(norms) > 10 and len(biases) > 20
     assert free == embeddings | norms | biases
     for param_name in set(groups) - free:
         assert groups[param_name]['weight_decay'] == cfg.optim_wrapper.optimizer.weight_decay
