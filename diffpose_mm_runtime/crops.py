@@ -30,27 +30,32 @@ class Placement:
     ) -> Placement:
         """That of a box (4,) x1, y1, x2, y2 times ``padding``, grown to the input's aspect."""
         box = np.asarray(box, dtype=np.float32)
-        width, height = (box[2:] - box[:2]) * padding
+        scale = (box[2:] - box[:2]) * padding
+        width, height = scale[:1], scale[1:]
         aspect = size[0] / size[1]
-        if width > height * aspect:
-            height = width / aspect
-        else:
-            width = height * aspect
+        grown = (width, width / aspect) if width > height * aspect else (height * aspect, height)
         center = (box[2:] + box[:2]) * 0.5
-        return cls(center, np.array([width, height], dtype=np.float32), size, use_udp)
+        return cls(center, np.concatenate(grown), size, use_udp)
 
     def matrix(self) -> np.ndarray:
         """(2, 3) from image to input pixels."""
-        size = np.array(self.size, dtype=np.float64)
-        corner = self.center.astype(np.float64) - self.scale.astype(np.float64) / 2
-        if self.use_udp:
-            zoom = (size - 1) / self.scale
-        else:
+        if not self.use_udp:
             # One zoom for both axes, that of the width, about the middle.
-            zoom = np.full(2, size[0] / self.scale[0])
-            corner = self.center - size / 2 / zoom
-        shift = -corner * zoom
-        return np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]], dtype=np.float32)
+            source, target = (
+                np.array([(x, y), (x - half, y), (x - half, y + half)], dtype=np.float32)
+                for (x, y), half in (
+                    (self.center, self.scale[0] * 0.5),
+                    (np.array(self.size) * 0.5, self.size[0] * 0.5),
+                )
+            )
+            return cv2.getAffineTransform(source, target)
+        matrix = np.zeros((2, 3), dtype=np.float32)
+        for axis in range(2):
+            # In single precision throughout: warps of cv2 round places to fractions of a pixel.
+            zoom = (self.size[axis] - 1) / self.scale[axis]
+            matrix[axis, axis] = zoom
+            matrix[axis, 2] = zoom * (0.5 * self.scale[axis] - self.center[axis])
+        return matrix
 
     def crop(self, image: np.ndarray) -> np.ndarray:
         """The crop (h, w, 3) of an image."""

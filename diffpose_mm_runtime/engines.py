@@ -58,8 +58,6 @@ def load_part(path: Path, engine: str, threads: int = 0) -> Part:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(
-        str(path), options, providers=['CPUExecutionProvider']
-    )
+    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
     names = [item.name for item in session.get_inputs()]
     return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))

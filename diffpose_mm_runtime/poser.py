@@ -128,12 +128,15 @@ class ExportedPoser:
         seeds = [seed for key in keys for seed in noise_seeds(key, cfg['seed'], count)]
         noise = np.stack([standard_normal(seed, shape) for seed in seeds])
 
+        def call(x_t: np.ndarray, t: np.ndarray, tensors: Sequence[np.ndarray]) -> np.ndarray:
+            x_t = np.ascontiguousarray(x_t, dtype=np.float32).reshape(len(keys), count, *shape)
+            return self._denoise(x_t, t[:1], *tensors)[0].reshape(-1, *shape)
+
         def denoise(x_t: np.ndarray, t: np.ndarray) -> np.ndarray:
-            heatmaps = self._denoise(x_t.astype(np.float32), t, *prepared[0])[0]
+            heatmaps = call(x_t, t, prepared[0])
             if len(prepared) > 1:
-                mirrored = np.ascontiguousarray(x_t[:, order, :, ::-1])
-                mirror = self._denoise(mirrored.astype(np.float32), t, *prepared[1])[0]
-                heatmaps = np.float32(0.5) * (heatmaps + mirror[:, order, :, ::-1])
+                mirror = call(x_t[:, order][..., ::-1], t, prepared[1])
+                heatmaps = np.float32(0.5) * (heatmaps + mirror[:, order][..., ::-1])
             return codec.to_signal(heatmaps)
 
         signal = ddim_array(

@@ -41,7 +41,8 @@ class DiffusionHeatmap(HeatmapDecoding, BaseKeypointCodec):
             deeper in the noise of a given step. The value of the paper is not known.
         blur_kernel_size: Odd size in heatmap pixels of DARK's blur. None takes what DARK uses:
             11 for sigma 2, 17 for sigma 3, and in proportion. Of ``decoding='dark'`` only.
-        decoding: ``'gaussian_fit'``, see :class:`~diffpose_mm_runtime.gaussian_fit.GaussianFit`; or ``'dark'``, which
+        decoding: ``'gaussian_fit'``, see :class:`diffpose_mm_runtime.gaussian_fit.GaussianFit`;
+            or ``'dark'``, which
             is mmpose's, without its error at the border: for results as of releases before.
 
     Raises:
