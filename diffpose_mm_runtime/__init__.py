@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from .people import Person
     from .poser import ExportedPoser
     from .run import infer
+    from .streaming import StreamingExportedPoser
 
-__all__ = ['ExportError', 'ExportedPoser', 'Person', 'infer']
+__all__ = ['ExportError', 'ExportedPoser', 'Person', 'StreamingExportedPoser', 'infer']
 _HOMES = dict(ExportedPoser='poser', ExportError='manifest', Person='people', infer='run')
+_HOMES['StreamingExportedPoser'] = 'streaming'
 
 
 def __getattr__(name: str) -> Any:

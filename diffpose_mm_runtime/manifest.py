@@ -16,6 +16,7 @@ FIELDS = (
     'precision',
     'files',
     'keypoints',
+    'skeleton',
     'sigmas',
     'flip_indices',
     'frame_offsets',

@@ -16,7 +16,7 @@ from .engines import check_engine, load_part
 from .manifest import ENDINGS, PARTS, read_manifest
 from .noise import noise_seeds, standard_normal
 from .people import Person
-from .windows import Window
+from .windows import Frame, Window
 
 Job = tuple[Window, Person]
 CHANGED = ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
@@ -80,6 +80,15 @@ class ExportedPoser:
         prepared = [self.prepare(clips)]
         if self.test_cfg['flip_test']:
             prepared.append(self.prepare(np.ascontiguousarray(clips[..., ::-1])))
+        return self._finish(prepared, jobs, places)
+
+    def _finish(
+        self,
+        prepared: Sequence[Sequence[np.ndarray]],
+        jobs: Sequence[Job],
+        places: Sequence[Placement],
+    ) -> list[dict[str, np.ndarray]]:
+        """Poses of what was prepared."""
         keys = [
             dict(img_path=window.frame.name, input_center=at.center)
             for (window, _), at in zip(jobs, places)
@@ -99,13 +108,15 @@ class ExportedPoser:
 
     def _clip(self, window: Window, place: Placement) -> np.ndarray:
         """The crops (T, 3, h, w) of a window, normalised; what stands twice is made once."""
-        crops = {}
-        for frame in window.frames:
-            if frame.index not in crops:
-                crop = place.crop(np.asarray(frame.image)).transpose(2, 0, 1)
-                crop = crop[::-1] if self.manifest['bgr_to_rgb'] else crop
-                crops[frame.index] = (crop.astype(np.float32) - self._mean) / self._std
-        return np.stack([crops[frame.index] for frame in window.frames])
+        distinct = {frame.index: frame for frame in window.frames}
+        inputs = {index: self._input(frame, place) for index, frame in distinct.items()}
+        return np.stack([inputs[index] for index in window.frame_ids])
+
+    def _input(self, frame: Frame, place: Placement) -> np.ndarray:
+        """The crop (3, h, w) of a frame, normalised."""
+        crop = place.crop(np.asarray(frame.image)).transpose(2, 0, 1)
+        crop = crop[::-1] if self.manifest['bgr_to_rgb'] else crop
+        return (crop.astype(np.float32) - self._mean) / self._std
 
     def prepare(self, clips: np.ndarray) -> list[np.ndarray]:
         """What every denoising call needs of clips (N, T, 3, h, w)."""

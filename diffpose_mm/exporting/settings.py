@@ -48,6 +48,7 @@ def export_settings(model: Any, cfg: ConfigDict, frame_offsets: tuple[int, ...])
     names = meta['keypoint_id2name']
     return dict(
         keypoints=[names[i] for i in range(head.out_channels)],
+        skeleton=[[int(i) for i in pair] for pair in meta['skeleton_links']],
         sigmas=[float(v) for v in meta['sigmas']],
         flip_indices=[int(i) for i in meta['flip_indices']],
         frame_offsets=list(frame_offsets),
