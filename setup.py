@@ -142,6 +142,7 @@ setup(
     extras_require={
         'tests': read_requirements('tests'),
         'tracking': read_requirements('optional'),
+        'export': read_requirements('export'),
         'hub': read_requirements('hub'),
         'transformers': read_requirements('transformers'),
     },

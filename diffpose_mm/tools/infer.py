@@ -14,6 +14,7 @@ from mmengine.config import DictAction
 from diffpose_mm.apis import FORMATS, DiffPoseInferencer, InferenceOptions, Run
 from diffpose_mm.apis.boxes import read_boxes
 from diffpose_mm.apis.defaults import MODEL, output_folder
+from diffpose_mm.apis.exported import ENGINES, run_exported
 from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.configs import read_config
@@ -96,6 +97,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f'of the predictions, out of {", ".join(FORMATS)} (default: json)',
     )
     parser.add_argument('--resume', action='store_true', help='continue the interrupted run in DIR')
+    parser.add_argument(
+        '--engine',
+        choices=['torch', *ENGINES],
+        default='torch',
+        help='what runs the networks; all but torch need --model and --boxes (default: torch)',
+    )
+    parser.add_argument('--model', metavar='DIR', help='what export wrote, for --engine')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
 
     people = parser.add_argument_group('who is in a frame')
@@ -214,6 +222,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.moments < 1:
         parser.error('--moments must be at least 1')
+    if (args.engine == 'torch') != (args.model is None):
+        parser.error('--engine onnxruntime or openvino and --model DIR go together')
     if args.config is None and args.checkpoint is not None:
         parser.error('--checkpoint needs the --config of its model')
     return args
@@ -241,6 +251,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Infer as parsed arguments say."""
+    if args.engine != 'torch':
+        return run_exported(args, parse_args([args.input]))
     if args.config is None:
         args.config, args.checkpoint = MODEL
         print(f'poses are by {args.config}, which comes along and looks at single frames')
