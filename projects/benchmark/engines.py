@@ -35,7 +35,7 @@ def times(poser, offsets, frames):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog='engines', description=__doc__)
     parser.add_argument('config')
     parser.add_argument('--checkpoint', help='default: random weights')
     parser.add_argument('--frames', type=int, default=60)
