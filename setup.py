@@ -20,6 +20,7 @@ from setuptools.command.editable_wheel import editable_wheel
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = 'diffpose_mm'
+RUNTIME = f'{PACKAGE}_runtime'
 STAND_INS = f'{PACKAGE}_stand_ins'
 PTH = f'{STAND_INS}.pth'
 
@@ -54,7 +55,7 @@ class BuildPy(build_py):
             super().run()
             return
         # A build folder left by an earlier install may hold modules and configs deleted since.
-        for package in (PACKAGE, STAND_INS):
+        for package in (PACKAGE, RUNTIME, STAND_INS):
             shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
         super().run()
         for file in mim_files():
@@ -143,6 +144,7 @@ setup(
     extras_require={
         'tests': read_requirements('tests'),
         'tracking': read_requirements('optional'),
+        'export': read_requirements('export'),
         'hub': read_requirements('hub'),
         'transformers': read_requirements('transformers'),
     },

@@ -20,7 +20,7 @@ from diffpose_mm.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
-PACKAGES = ('diffpose_mm', 'diffpose_mm_stand_ins')
+PACKAGES = ('diffpose_mm', 'diffpose_mm_runtime', 'diffpose_mm_stand_ins')
 (MMENGINE,) = metadata.packages_distributions()['mmengine']
 TOOLS = sorted(
     path.name for path in (ROOT / 'diffpose_mm' / 'tools').glob('*.py') if path.stem != '__init__'
@@ -125,7 +125,7 @@ def test_install_beside_mmpose_moves_nothing():
 
 def test_every_import_of_the_package_is_a_declared_requirement():
     declared = set()
-    for name in (*LISTS[:2], 'optional', 'hub', 'transformers'):
+    for name in (*LISTS[:2], 'optional', 'hub', 'transformers', 'export'):
         declared |= set(requirements(name))
     for stack in ('current', 'pins', 'onedl'):
         declared |= set(requirements(f'stacks/{stack}'))

@@ -1,36 +1,15 @@
 """Who is in a frame, and what finds the people of a run: boxes given, a detector or the image."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from diffpose_mm_runtime.people import Person
+
+__all__ = ['WHOLE_IMAGE', 'PeopleFinder', 'Person', 'WholeImage', 'whole_image']
+
 WHOLE_IMAGE = ('whole_image', 'whole-image')
-
-
-@dataclass
-class Person:
-    """One person of one frame.
-
-    Attributes:
-        box: (4,) x1, y1, x2, y2 in image pixels, float32.
-        score: Of the box.
-        track_id: The same number in all frames, or None.
-    """
-
-    box: np.ndarray
-    score: float = 1.0
-    track_id: int | None = None
-
-    @classmethod
-    def from_dict(cls, instance: dict) -> 'Person':
-        """The person of a saved prediction."""
-        return cls(
-            np.asarray(instance['bbox'], dtype=np.float32).reshape(-1)[:4],
-            float(instance.get('bbox_score', 1.0)),
-            instance.get('track_id'),
-        )
 
 
 class PeopleFinder(Protocol):

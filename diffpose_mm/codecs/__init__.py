@@ -1,6 +1,7 @@
 """Keypoint codecs, registered in mmpose's KEYPOINT_CODECS, and the consensus of hypotheses."""
 
-from .consensus import consensus, expected_oks
+from diffpose_mm_runtime.consensus import consensus, expected_oks
+
 from .diffusion_heatmap import DiffusionHeatmap
 
 __all__ = ['DiffusionHeatmap', 'consensus', 'expected_oks']

@@ -14,6 +14,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from diffpose_mm_runtime.ddim import ddim_moves, trailing_timesteps
+
 from .schedule import NoiseSchedule
 
 __all__ = ['SAMPLERS', 'ddim_sample', 'ddim_timesteps', 'dpmpp_2m_sample']
@@ -38,18 +40,7 @@ def ddim_timesteps(num_steps: int, steps: int) -> Tensor:
     Raises:
         ValueError: ``steps`` is not an integer from 1 to ``num_steps``.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f'sampling steps={steps!r} must be an integer of at least 1')
-    if steps > num_steps:
-        raise ValueError(
-            f'sampling steps={steps} is more than the {num_steps} steps of the noise schedule; '
-            f'lower it to at most {num_steps}'
-        )
-    # numpy.arange's way to add up a fractional stride: it decides where a half is rounded to, so
-    # that the timesteps equal those of implementations that use it.
-    stride = (num_steps - num_steps / steps) - num_steps
-    ends = [round(num_steps + i * stride) for i in range(steps)]
-    return torch.tensor(ends, dtype=torch.int64) - 1
+    return torch.tensor(trailing_timesteps(num_steps, steps), dtype=torch.int64)
 
 
 def ddim_sample(
@@ -92,7 +83,6 @@ def ddim_sample(
         ValueError: ``steps``, ``eta`` or ``clip`` is out of range, there are not B generators,
             or ``denoise`` returns another shape than it was given.
     """
-    timesteps = ddim_timesteps(schedule.num_steps, steps).tolist()
     if not 0 <= eta <= 1:
         raise ValueError(f'eta={eta} must lie in [0, 1]: 0 is DDIM, 1 is DDPM')
     _check_clip(clip)
@@ -102,15 +92,10 @@ def ddim_sample(
             'torch.Generator a sample, or a single one'
         )
     # One transfer instead of a device synchronisation at each step.
-    alphas_cumprod = schedule.alphas_cumprod.tolist()
-    stride = schedule.num_steps // steps
+    moves = ddim_moves(schedule.alphas_cumprod.tolist(), steps, eta)
 
     x = noise
-    for i, t in enumerate(timesteps):
-        a_t = alphas_cumprod[t]
-        a_prev = alphas_cumprod[t - stride] if t >= stride else 1.0
-        sigma = eta * math.sqrt((1 - a_prev) / (1 - a_t) * (1 - a_t / a_prev))
-
+    for i, (t, a_t, a_prev, sigma) in enumerate(moves):
         x0 = _predict(denoise, x, t)
         eps = (x - math.sqrt(a_t) * x0) / math.sqrt(1 - a_t)
         if clip is not None:

@@ -13,7 +13,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from ..codecs.consensus import consensus, oks
+from diffpose_mm_runtime.consensus import consensus, oks
 
 AGGREGATES = ('mean', 'single', 'consensus')
 """What a pose is made of: all hypotheses, the first one, the one that agrees best with all."""

@@ -1,6 +1,5 @@
 """DiffPose head: where diffusion, pose decoder and codec meet (paper sections 3.2 and 3.3)."""
 
-import hashlib
 import inspect
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -17,6 +16,8 @@ from mmpose.structures import PoseDataSample
 from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import ConfigType, InstanceList, OptConfigType, SampleList
 from torch import Tensor
+
+from diffpose_mm_runtime.noise import noise_seeds
 
 from ..codecs import consensus
 from ..diffusion import SAMPLERS, NoiseSchedule
@@ -376,12 +377,4 @@ def noise_generators(metainfo: dict, seed: int, count: int) -> list[torch.Genera
     Returns:
         list[torch.Generator]: ``count`` CPU generators. Number n does not depend on ``count``.
     """
-    image = metainfo.get('img_id', metainfo.get('img_path'))
-    instance = metainfo.get('id')
-    if instance is None:
-        instance = [round(float(v), 3) for v in metainfo.get('input_center', ())]
-    generators = []
-    for hypothesis in range(count):
-        digest = hashlib.sha256(repr((seed, image, instance, hypothesis)).encode()).digest()
-        generators.append(torch.Generator().manual_seed(int.from_bytes(digest[:8], 'big') >> 1))
-    return generators
+    return [torch.Generator().manual_seed(n) for n in noise_seeds(metainfo, seed, count)]

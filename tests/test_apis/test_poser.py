@@ -169,7 +169,7 @@ def test_shifts_by_whole_cells_move_tokens_as_they_are(cells, mirrored):
 def test_interpolation_follows_a_smooth_map():
     """Cubic convolution gives back a parabola at any zoom, away from the border."""
     cells = torch.arange(12, dtype=torch.float64)
-    matrix = interpolation_matrix(12, 0.8, 1.3)
+    matrix = torch.from_numpy(interpolation_matrix(12, 0.8, 1.3))
     expected = 0.3 * (0.8 * cells + 1.3) ** 2 - 2 * (0.8 * cells + 1.3)
     torch.testing.assert_close((matrix @ (0.3 * cells**2 - 2 * cells))[:11], expected[:11])
     torch.testing.assert_close(matrix.sum(1), torch.ones(12, dtype=torch.float64))

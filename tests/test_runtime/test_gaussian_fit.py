@@ -7,7 +7,7 @@ from property_cases import cases
 from scipy.optimize import least_squares
 
 from diffpose_mm.codecs import DiffusionHeatmap
-from diffpose_mm.codecs.gaussian_fit import GaussianFit
+from diffpose_mm_runtime.gaussian_fit import GaussianFit
 
 SIZE = WIDTH, HEIGHT = 48, 64
 

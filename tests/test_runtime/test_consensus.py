@@ -6,7 +6,7 @@ import numpy as np
 from mmpose.evaluation.functional.nms import oks_iou
 
 from diffpose_mm.codecs import consensus, expected_oks
-from diffpose_mm.codecs.consensus import oks
+from diffpose_mm_runtime.consensus import oks
 
 SIGMAS = np.array([0.03, 0.05, 0.05, 0.09])
 POSE = np.array([[50.0, 10], [20, 50], [80, 50], [50, 90]])

@@ -1,0 +1,102 @@
+"""Parts as files of one artefact each; the folder is whole or not there."""
+
+import importlib.util
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffpose_mm_runtime.manifest import ENDINGS, NAME, VERSION, file_hash
+
+from .parts import Parts
+
+NEEDED = dict(onnx=('onnx', 'onnxscript'), openvino=('onnx', 'onnxscript', 'openvino'))
+
+
+def check_installed(kind: str) -> None:
+    """Raise unless what writes a format is installed.
+
+    Raises:
+        ModuleNotFoundError: With the command that installs it.
+    """
+    if any(importlib.util.find_spec(name) is None for name in NEEDED[kind]):
+        raise ModuleNotFoundError(f'--format {kind} needs: pip install {" ".join(NEEDED[kind])}')
+
+
+def write_export(
+    parts: Parts,
+    folder: Path,
+    kind: str,
+    manifest: dict[str, Any],
+    check: Callable[[Path], dict],
+    progress: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write the parts and their manifest, check them, and only then put them in their place.
+
+    Args:
+        parts: From :func:`split`.
+        folder: To write; must not exist, or be empty.
+        kind: 'onnx' or 'openvino'.
+        manifest: Its fields, less those of the files.
+        check: Given the folder that was written; returns what goes into the manifest as
+            ``verified``, or raises.
+        progress: Called with a line a part.
+
+    Raises:
+        ModuleNotFoundError: What writes the format is not installed.
+        FileExistsError: There is something in the folder.
+    """
+    check_installed(kind)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(
+            f'{folder} is not an empty folder: remove it, or choose another --out'
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f'.{folder.name}-') as temporary:
+        half = Path(temporary) / folder.name
+        half.mkdir()
+        for number, (name, module) in enumerate(parts.modules.items(), 1):
+            progress(f'part {number} of {len(parts.modules)}: {name}')
+            _write_part(module, parts.examples[name], name, half, kind)
+        files = {path.name: file_hash(path) for path in sorted(half.iterdir())}
+        manifest = dict(
+            manifest, version=VERSION, format=kind, prepared=parts.prepared, files=files
+        )
+        path = half / NAME
+        path.write_text(json.dumps(manifest, indent=1), encoding='utf-8')
+        progress('comparing with the model')
+        manifest['verified'] = check(half)
+        path.write_text(json.dumps(manifest, indent=1), encoding='utf-8')
+        if folder.exists():
+            folder.rmdir()
+        shutil.move(str(half), str(folder))
+    return folder
+
+
+def _write_part(
+    module: torch.nn.Module, example: tuple, name: str, folder: Path, kind: str
+) -> None:
+    rows = torch.export.Dim('rows')
+    shapes: tuple = ({0: rows},)
+    if name == 'denoise':
+        hypotheses = torch.export.Dim('hypotheses')
+        shapes = ({0: rows, 1: hypotheses}, None, tuple({0: rows} for _ in example[2:]))
+    program = torch.onnx.export(
+        module, example, dynamo=True, dynamic_shapes=shapes, verbose=False, optimize=True
+    )
+    assert program is not None
+    path = folder / f'{name}.onnx'
+    # One file: with two, one may be lost on the way.
+    program.save(str(path), external_data=False)
+    if kind == 'openvino':
+        import openvino
+
+        model = openvino.convert_model(str(path))
+        openvino.save_model(
+            model, str(path.with_suffix(f'.{ENDINGS[kind]}')), compress_to_fp16=False
+        )
+        path.unlink()

@@ -1,0 +1,114 @@
+"""``python -m diffpose_mm_runtime VIDEO --model DIR --boxes FILE --out DIR``, without torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .boxes import GivenBoxes, read_boxes
+from .engines import FORMATS
+from .frames import read_frames
+from .poser import ExportedPoser
+from .run import FORMAT, infer
+from .streaming import StreamingExportedPoser
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog='diffpose_mm_runtime',
+        description='Poses of people in a video by an exported model; needs no torch.',
+    )
+    parser.add_argument('input', help='video file, or folder of the frames of one')
+    parser.add_argument('--model', required=True, metavar='DIR', help='what export wrote')
+    parser.add_argument('--boxes', required=True, metavar='FILE', help='boxes, see infer --help')
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write to')
+    parser.add_argument('--engine', choices=list(FORMATS), default='onnxruntime')
+    parser.add_argument('--threads', type=int, default=0, help='of the engine (default: its own)')
+    parser.add_argument('--mode', choices=['offline', 'causal'], default='offline')
+    parser.add_argument('--streaming', action='store_true', help='one backbone pass a person-frame')
+    parser.add_argument('--batch-size', type=int, default=8, help='people in a pass (default: 8)')
+    parser.add_argument('--steps', type=int, help="denoising steps (default: the model's)")
+    parser.add_argument('--hypotheses', type=int, help="poses of a person (default: the model's)")
+    parser.add_argument('--save-hypotheses', action='store_true', help='write every hypothesis')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> Path:
+    """Infer as the command line says; returns the file that was written.
+
+    Raises:
+        SystemExit: With what is wrong with an argument, an input or a file.
+    """
+    args = parse_args(argv)
+    try:
+        return run(args)
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+def run(args: argparse.Namespace) -> Path:
+    """Infer as parsed arguments say; frames are kept line by line until all are there."""
+    find = GivenBoxes(read_boxes(args.boxes))
+    kind = StreamingExportedPoser if args.streaming else ExportedPoser
+    poser = kind(
+        args.model,
+        args.engine,
+        args.threads,
+        sampling_steps=args.steps,
+        num_hypotheses=args.hypotheses,
+    )
+    frames, fps = read_frames(args.input)
+    folder = args.out / 'predictions'
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f'{Path(args.input).stem}.json'
+    lines = path.with_suffix('.jsonl')
+    count = people = 0
+    with open(lines, 'w', encoding='utf-8') as file:
+        entries = infer(poser, frames, find, args.mode, args.batch_size, args.save_hypotheses)
+        for entry in entries:
+            if count == 0:
+                entry.update(run=_identity(args, poser), meta=_meta(poser, fps))
+            file.write(json.dumps(entry) + '\n')
+            file.flush()
+            count += 1
+            people += len(entry['instances'])
+            if sys.stderr.isatty():
+                print(f'\r{count} frames, {people} people', end='', file=sys.stderr)
+    whole = path.with_suffix('.json.part')
+    with open(lines, encoding='utf-8') as source, open(whole, 'w', encoding='utf-8') as target:
+        target.write('[\n  ' + ',\n  '.join(line.strip() for line in source) + '\n]\n')
+    os.replace(whole, path)
+    lines.unlink()
+    print(f'{count} frames, {people} people; written: {path}')
+    return path
+
+
+def _identity(args: argparse.Namespace, poser: ExportedPoser) -> dict[str, Any]:
+    """What the predictions depend on."""
+    return dict(
+        weights=poser.manifest['weights_sha256'],
+        engine=args.engine,
+        mode=args.mode,
+        streaming=args.streaming,
+        **poser.test_cfg,
+    )
+
+
+def _meta(poser: ExportedPoser, fps: float | None) -> dict[str, Any]:
+    return dict(
+        format=FORMAT,
+        keypoints=poser.manifest['keypoints'],
+        skeleton=poser.manifest['skeleton'],
+        fps=fps,
+        coordinates='pixels of the image as shown, x to the right, y down',
+    )
+
+
+if __name__ == '__main__':
+    main()

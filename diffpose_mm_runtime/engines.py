@@ -1,0 +1,63 @@
+"""The engines that run an exported part: onnxruntime and OpenVINO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+Part = Callable[..., list[np.ndarray]]
+"""Takes arrays in the order of the part's inputs, gives those of its outputs."""
+FORMATS = {'onnxruntime': ('onnx',), 'openvino': ('openvino', 'onnx')}
+"""Engine to the formats that it reads."""
+
+
+def check_engine(engine: str, kind: str) -> None:
+    """Raise unless an engine is there and reads a format.
+
+    Raises:
+        ValueError: There is no such engine, or it does not read the format.
+        ModuleNotFoundError: It is not installed.
+    """
+    if engine not in FORMATS:
+        raise ValueError(f'engine={engine!r} must be one of {", ".join(FORMATS)}')
+    if kind not in FORMATS[engine]:
+        others = ', '.join(name for name, kinds in FORMATS.items() if kind in kinds)
+        raise ValueError(f'engine={engine!r} does not read {kind} files: use {others}')
+    if find_spec(engine) is None:
+        raise ModuleNotFoundError(f'engine={engine!r} is not installed: pip install {engine}')
+
+
+def load_part(path: Path, engine: str, threads: int = 0) -> Part:
+    """A part, ready to run on the CPU.
+
+    Args:
+        path: Its file.
+        engine: One of :data:`FORMATS`.
+        threads: 0 leaves the choice to the engine.
+    """
+    if engine == 'openvino':
+        import openvino
+
+        # By itself OpenVINO takes bfloat16 where the processor has it.
+        config: dict = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
+        if threads:
+            config['INFERENCE_NUM_THREADS'] = threads
+        model = openvino.Core().compile_model(str(path), 'CPU', config)
+        outputs = model.outputs
+
+        def run(*arrays: np.ndarray) -> list[np.ndarray]:
+            found = model(list(arrays))
+            return [np.array(found[output]) for output in outputs]
+
+        return run
+
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    names = [item.name for item in session.get_inputs()]
+    return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))

@@ -1,0 +1,192 @@
+"""Poses of people in windows by an exported model: crops, tokens, DDIM and decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .consensus import consensus
+from .crops import Placement
+from .ddim import ddim_array
+from .decoding import HeatmapDecoding
+from .engines import check_engine, load_part
+from .manifest import ENDINGS, PARTS, read_manifest
+from .noise import noise_seeds, standard_normal
+from .people import Person
+from .windows import Frame, Window
+
+Job = tuple[Window, Person]
+CHANGED = ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
+"""Settings of the head that a run may change."""
+
+
+class ExportedPoser:
+    """Poses of people, as ``diffpose_mm.apis.ClipPoser`` gives them, without torch.
+
+    Every frame of a window goes through the crop of the keyframe's box.
+
+    Args:
+        folder: What ``export`` wrote.
+        engine: 'onnxruntime' or 'openvino'. Defaults to the former.
+        threads: Of the engine; 0 leaves the choice to it.
+        **settings: In place of the model's ``test_cfg``: ``sampling_steps``, ``num_hypotheses``,
+            ``flip_test``, ``seed``, ``aggregate``.
+
+    Attributes:
+        manifest (dict): See :func:`read_manifest`.
+        frame_offsets (tuple[int, ...]): Of the windows, oldest first.
+
+    Raises:
+        ExportError: The folder holds no complete export.
+        ModuleNotFoundError: The engine is not installed.
+        ValueError: A setting is unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        engine: str = 'onnxruntime',
+        threads: int = 0,
+        **settings: Any,
+    ) -> None:
+        self.manifest = manifest = read_manifest(folder)
+        check_engine(engine, manifest['format'])
+        self.test_cfg = _merged(manifest, settings)
+        self.frame_offsets = tuple(manifest['frame_offsets'])
+        self.codec = HeatmapDecoding(**manifest['codec'])
+        ending = ENDINGS[manifest['format']]
+        self._tokens, self._prepare, self._denoise = (
+            load_part(Path(folder) / f'{part}.{ending}', engine, threads) for part in PARTS
+        )
+        self._mean, self._std = (
+            np.array(manifest[name], dtype=np.float32)[:, None, None] for name in ('mean', 'std')
+        )
+
+    def __call__(self, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
+        """Pose a batch of people.
+
+        Returns:
+            list[dict]: One for each, in image pixels: ``keypoints`` (1, K, 2),
+            ``keypoint_scores`` (1, K), of several hypotheses also ``keypoint_std`` (1, K, 2),
+            ``hypotheses`` (1, R, K, 2) and ``hypothesis_scores`` (1, R, K).
+        """
+        if not jobs:
+            return []
+        places = [self.placement(person.box) for _, person in jobs]
+        clips = np.stack([self._clip(window, at) for (window, _), at in zip(jobs, places)])
+        prepared = [self.prepare(clips)]
+        if self.test_cfg['flip_test']:
+            prepared.append(self.prepare(np.ascontiguousarray(clips[..., ::-1])))
+        return self._finish(prepared, jobs, places)
+
+    def _finish(
+        self,
+        prepared: Sequence[Sequence[np.ndarray]],
+        jobs: Sequence[Job],
+        places: Sequence[Placement],
+    ) -> list[dict[str, np.ndarray]]:
+        """Poses of what was prepared."""
+        keys = [
+            dict(img_path=window.frame.name, input_center=at.center)
+            for (window, _), at in zip(jobs, places)
+        ]
+        heatmaps = self.sample(prepared, keys)
+        return [
+            self._decode(maps, at, person.box)
+            for maps, at, (_, person) in zip(heatmaps, places, jobs)
+        ]
+
+    def placement(self, box: np.ndarray) -> Placement:
+        """Where the crop of a box (4,) lies."""
+        manifest = self.manifest
+        return Placement.of_box(
+            box, self.codec.input_size, manifest['padding'], manifest['use_udp']
+        )
+
+    def _clip(self, window: Window, place: Placement) -> np.ndarray:
+        """The crops (T, 3, h, w) of a window, normalised; what stands twice is made once."""
+        distinct = {frame.index: frame for frame in window.frames}
+        inputs = {index: self._input(frame, place) for index, frame in distinct.items()}
+        return np.stack([inputs[index] for index in window.frame_ids])
+
+    def _input(self, frame: Frame, place: Placement) -> np.ndarray:
+        """The crop (3, h, w) of a frame, normalised."""
+        crop = place.crop(np.asarray(frame.image)).transpose(2, 0, 1)
+        crop = crop[::-1] if self.manifest['bgr_to_rgb'] else crop
+        return (crop.astype(np.float32) - self._mean) / self._std
+
+    def prepare(self, clips: np.ndarray) -> list[np.ndarray]:
+        """What every denoising call needs of clips (N, T, 3, h, w)."""
+        (tokens,) = self._tokens(clips.reshape(-1, *clips.shape[2:]))
+        return self._prepare(tokens.reshape(*clips.shape[:2], *tokens.shape[1:]))
+
+    def sample(
+        self, prepared: Sequence[Sequence[np.ndarray]], keys: Sequence[Mapping[str, Any]]
+    ) -> np.ndarray:
+        """Heatmaps (N, R, K, h, w) in [0, 1].
+
+        Args:
+            prepared: From :meth:`prepare`, of the clips and with flip test of their mirror image.
+            keys: N times what the noise depends on, see :func:`noise_seeds`.
+        """
+        cfg, codec = self.test_cfg, self.codec
+        count = cfg['num_hypotheses']
+        order = self.manifest['flip_indices']
+        shape = (len(self.manifest['keypoints']), *codec.heatmap_size[::-1])
+        seeds = [seed for key in keys for seed in noise_seeds(key, cfg['seed'], count)]
+        noise = np.stack([standard_normal(seed, shape) for seed in seeds])
+
+        def call(x_t: np.ndarray, t: np.ndarray, tensors: Sequence[np.ndarray]) -> np.ndarray:
+            x_t = np.ascontiguousarray(x_t, dtype=np.float32).reshape(len(keys), count, *shape)
+            return self._denoise(x_t, t[:1], *tensors)[0].reshape(-1, *shape)
+
+        def denoise(x_t: np.ndarray, t: np.ndarray) -> np.ndarray:
+            heatmaps = call(x_t, t, prepared[0])
+            if len(prepared) > 1:
+                mirror = call(x_t[:, order][..., ::-1], t, prepared[1])
+                heatmaps = np.float32(0.5) * (heatmaps + mirror[:, order][..., ::-1])
+            return codec.to_signal(heatmaps)
+
+        signal = ddim_array(
+            denoise, noise, self.manifest['alphas_cumprod'], cfg['sampling_steps'],
+            codec.signal_scale,
+        )  # fmt: skip
+        return codec.to_heatmap(signal).reshape(len(keys), count, *shape)
+
+    def _decode(self, heatmaps: np.ndarray, place: Placement, box: np.ndarray) -> dict:
+        found = self.codec.decode_hypotheses(heatmaps)
+        extent = self.codec.input_extent
+        if len(heatmaps) > 1 and self.test_cfg['aggregate'] == 'consensus':
+            width, height = (np.asarray(box[2:], float) - box[:2]) / place.scale * extent
+            chosen = consensus(
+                found['hypotheses'][0], width * height, np.array(self.manifest['sigmas'])
+            )
+            found['keypoints'] = found['hypotheses'][:, chosen].copy()
+        for name in ('keypoints', 'hypotheses'):
+            found[name] = place.points(found[name], extent)
+        found['keypoint_std'] = place.lengths(found['keypoint_std'], extent)
+        if len(heatmaps) == 1:
+            # One hypothesis says nothing of a spread: 0 would read as "certain".
+            return {name: found[name] for name in ('keypoints', 'keypoint_scores')}
+        return found
+
+
+def _merged(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run, checked."""
+    unknown = [name for name in settings if name not in CHANGED]
+    if unknown:
+        raise ValueError(f'{unknown[0]} is no setting: there are {", ".join(CHANGED)}')
+    given = {name: value for name, value in settings.items() if value is not None}
+    cfg = {**manifest['test_cfg'], **given}
+    limit = len(manifest['alphas_cumprod'])
+    for name, most in (('sampling_steps', limit), ('num_hypotheses', None)):
+        value = cfg[name]
+        if not isinstance(value, int) or value < 1 or (most is not None and value > most):
+            top = '' if most is None else f' to {most}'
+            raise ValueError(f'{name} must be an integer from 1{top or " on"}, got {value!r}')
+    if cfg['aggregate'] not in ('mean', 'consensus'):
+        raise ValueError(f"aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}")
+    return cfg

@@ -1,0 +1,131 @@
+"""The runtime beside the torch path, entry by entry, and what it refuses."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from runtime_helpers import CHECKPOINT, CONFIG, walk
+
+from diffpose_mm.apis import DiffPoseInferencer
+from diffpose_mm_runtime import ExportedPoser, ExportError, StreamingExportedPoser, infer
+from diffpose_mm_runtime.boxes import GivenBoxes
+from diffpose_mm_runtime.windows import as_frame
+
+TOLERANCE = 1e-3  # image pixels; a crop of these boxes has more input pixels than image pixels
+
+
+@pytest.fixture(scope='module')
+def inferencer():
+    return DiffPoseInferencer(CONFIG, CHECKPOINT, device='cpu', det_model='whole_image')
+
+
+def entries(poser, frames, boxes, **options):
+    shots = (as_frame(image, index) for index, image in enumerate(frames))
+    return list(infer(poser, shots, GivenBoxes(boxes), **options))
+
+
+@pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
+@pytest.mark.parametrize(
+    'mode, streaming, hypotheses, steps',
+    [
+        ('offline', False, 1, 1),
+        ('causal', False, 3, 4),
+        ('offline', True, 1, 2),
+        ('causal', True, 3, 4),
+    ],
+)
+def test_frame_by_frame(engine, mode, streaming, hypotheses, steps, inferencer, exported, tmp_path):
+    """Broken if the runtime cut, sampled, decoded, streamed or numbered otherwise than torch."""
+    frames, boxes = walk(9)
+    run = inferencer(
+        iter(frames),
+        mode=mode,
+        streaming=streaming,
+        num_hypotheses=hypotheses,
+        sampling_steps=steps,
+        return_hypotheses=True,
+        bboxes=boxes,
+        batch_size=3,
+    )
+    expected = [(result['frames'][0], result['predictions'][0]) for result in run]
+    kind = StreamingExportedPoser if streaming else ExportedPoser
+    poser = kind(exported, engine, 1, num_hypotheses=hypotheses, sampling_steps=steps)
+    found = entries(poser, frames, boxes, mode=mode, with_hypotheses=True, batch_size=3)
+    assert len(found) == len(expected) == 9
+    off = []
+    for entry, (about, people) in zip(found, expected):
+        for field in ('frame_id', 'frames_used', 'replicated', 'mode'):
+            assert entry[field] == about[field]
+        assert len(entry['instances']) == len(people) == 2
+        for one, other in zip(entry['instances'], json.loads(json.dumps(people))):
+            assert one.keys() == other.keys()
+            off += [np.abs(np.subtract(one[f], other[f])).ravel() for f in one]
+    values = np.concatenate(off)
+    # A joint whose hypotheses lie apart hangs on the last digit of a sum, and every engine adds in
+    # an order of its own.
+    assert np.mean(values > TOLERANCE) < (0 if engine == 'onnxruntime' else 0.002) + 1e-9
+    assert values.mean() < 5e-5 and values.max() < 0.02
+    if streaming:
+        # Fewer passes than frames of windows: crops are held, and were renewed at least once.
+        assert poser.state.renewals == run.state.renewals > 0
+        assert poser.state.backbone_passes == run.state.backbone_passes
+
+
+def damaged(exported, tmp_path, change):
+    folder = tmp_path / 'model'
+    shutil.copytree(exported, folder)
+    change(folder)
+    return folder
+
+
+def set_version(folder):
+    path = folder / 'manifest.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), 'version': 99}))
+
+
+def drop_field(folder):
+    path = folder / 'manifest.json'
+    manifest = json.loads(path.read_text())
+    del manifest['codec']
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (set_version, 'version 99'),
+        (drop_field, 'lacks codec'),
+        (lambda folder: (folder / 'manifest.json').unlink(), 'holds no manifest.json'),
+        (lambda folder: (folder / 'manifest.json').write_text('{'), 'is no JSON'),
+        (lambda folder: (folder / 'denoise.onnx').unlink(), 'denoise.onnx.*is missing'),
+        (lambda folder: (folder / 'denoise.onnx').write_bytes(b'half'), 'is not the file'),
+    ],
+)
+def test_half_an_export_is_refused(change, message, exported, tmp_path):
+    """Broken if another version's, an incomplete or a mixed folder gave poses."""
+    with pytest.raises(ExportError, match=message):
+        ExportedPoser(damaged(exported, tmp_path, change))
+
+
+@pytest.mark.parametrize(
+    'engine, settings, error, message',
+    [
+        ('tensorrt', {}, ValueError, "engine='tensorrt' must be one of onnxruntime, openvino"),
+        ('onnxruntime', dict(sampling_steps=0), ValueError, 'sampling_steps must be an integer'),
+        ('onnxruntime', dict(num_hypotheses=0), ValueError, 'num_hypotheses must be an integer'),
+        ('onnxruntime', dict(aggregate='best'), ValueError, 'aggregate must be'),
+        ('onnxruntime', dict(eta=1), ValueError, 'eta is no setting'),
+    ],
+)
+def test_settings_out_of_range(engine, settings, error, message, exported):
+    """Broken if a setting that nobody reads, or no engine can do, were taken in silence."""
+    with pytest.raises(error, match=message):
+        ExportedPoser(exported, engine, **settings)
+
+
+def test_an_engine_that_is_not_installed(exported, monkeypatch):
+    """Broken if the error did not name the one command."""
+    monkeypatch.setattr('diffpose_mm_runtime.engines.find_spec', lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match='pip install openvino'):
+        ExportedPoser(exported, 'openvino')
