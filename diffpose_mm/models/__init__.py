@@ -1,5 +1,6 @@
 """Models: STRL neck, pose decoder with LMSFI, diffusion head, clip estimator."""
 
+from ..loading import decode_metadata
 from ..shipped import register_scheme
 from .clip_neck import ClipNeck
 from .clip_vision_transformer import ClipVisionTransformer
@@ -32,4 +33,4 @@ __all__ = [
     'TopdownClipEstimator',
 ]
 
-register_scheme()
+register_scheme(decode_metadata)

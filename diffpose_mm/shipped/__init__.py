@@ -7,7 +7,9 @@ clips was trained here, on MoveNet's backbone: README.md beside it.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,12 +115,18 @@ def read_shipped(name: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     return {key: value.float() for key, value in tensors.items()}, metadata
 
 
-def load_shipped(filename: str, map_location: Any = None) -> dict:
-    """:func:`read_shipped` for mmengine's loader, onto the CPU, as a checkpoint."""
-    from ..loading.metadata import decode_metadata  # which needs this module
+def load_shipped(
+    filename: str, map_location: Any = None, decode: Callable[[dict], dict] = dict
+) -> dict:
+    """:func:`read_shipped` for mmengine's loader, onto the CPU, as a checkpoint.
 
+    Args:
+        filename: See :func:`shipped_path`.
+        map_location: Has no meaning here.
+        decode: Makes arrays and tuples of what JSON has in their place.
+    """
     state_dict, metadata = read_shipped(filename)
-    return dict(state_dict=state_dict, meta=decode_metadata(_read_json(metadata)))
+    return dict(state_dict=state_dict, meta=decode(_read_json(metadata)))
 
 
 def _read_json(metadata: dict[str, str]) -> dict[str, Any]:
@@ -131,6 +139,6 @@ def _read_json(metadata: dict[str, str]) -> dict[str, Any]:
     return read
 
 
-def register_scheme() -> None:
+def register_scheme(decode: Callable[[dict], dict]) -> None:
     """Teach mmengine's loader the names: ``init_cfg``, ``load_from``, ``--checkpoint``."""
-    CheckpointLoader.register_scheme(SCHEME, load_shipped, force=True)
+    CheckpointLoader.register_scheme(SCHEME, partial(load_shipped, decode=decode), force=True)
