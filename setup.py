@@ -138,7 +138,7 @@ setup(
     package_data={
         PACKAGE: ['py.typed'],
         f'{PACKAGE}.report': ['assets/*', 'assets/uplot/*'],
-        f'{PACKAGE}.shipped': ['*.safetensors', 'LICENSE', 'NOTICE', 'README.md'],
+        f'{PACKAGE}.shipped': ['*.safetensors', '*.log', 'LICENSE', 'NOTICE', 'README.md'],
     },
     install_requires=read_requirements('runtime'),
     extras_require={

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ PUBLISHED = {
 }
 
 DIGESTS = {
-    'diffpose-real': '2018a250589ab3245818a2805f77b6388ac066b3a9bc2481a5e67321cb1c43c1',
+    'diffpose-real': '6ee90238756bb5793f3fce6ea61b474e9950b8f939eae4083aebb029c0939662',
     **{name: published.sha256 for name, published in PUBLISHED.items()},
 }
 """sha256 of each file that comes along."""
@@ -141,4 +140,8 @@ def _read_json(metadata: dict[str, str]) -> dict[str, Any]:
 
 def register_scheme(decode: Callable[[dict], dict]) -> None:
     """Teach mmengine's loader the names: ``init_cfg``, ``load_from``, ``--checkpoint``."""
-    CheckpointLoader.register_scheme(SCHEME, partial(load_shipped, decode=decode), force=True)
+
+    def load(filename: str, map_location: Any = None) -> dict:
+        return load_shipped(filename, map_location, decode)
+
+    CheckpointLoader.register_scheme(SCHEME, load, force=True)
