@@ -29,6 +29,7 @@ from diffpose_mm.tools import pseudo_label
 
 BALANCE = [f'balance_cam{i}' for i in range(1, 5)]
 HELD_OUT = [*BALANCE, 'juggle']
+PARTS = ('damage', 'videos', 'cost', 'figure')
 BODY = slice(5, 17)
 """Shoulders to ankles; eyes and ears of a man seen from behind are guesses."""
 
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument('--checkpoint', default=MODEL[1])
     parser.add_argument('--every', type=int, default=4, help='every so many people of the set')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of the damage')
-    parser.add_argument('--only', nargs='+', choices=['damage', 'videos', 'cost'])
+    parser.add_argument('--only', nargs='+', choices=PARTS)
     args = parser.parse_args()
     videos, labels = Path(args.shared, 'real', 'videos'), str(Path(args.out, 'labels'))
     paths = [str(videos / f'{name}.mp4') for name in HELD_OUT]
@@ -50,7 +51,7 @@ def main() -> None:
     pseudo_label.main([*paths, '--out', labels, '--split', 'val', '--smooth', '0', '--tiles', '0'])
     ours = DiffPoseInferencer(args.config, args.checkpoint, device='cpu')
     thunder = DiffPoseInferencer('movenet_thunder', 'shipped://movenet-thunder', device='cpu')
-    parts = args.only or ['damage', 'videos', 'cost']
+    parts = args.only or PARTS
     result: dict = dict(
         date=datetime.date.today().isoformat(),
         commit=commit(),
@@ -71,6 +72,8 @@ def main() -> None:
         frames = [f.image for f in opened(str(videos / 'balance_cam1.mp4'))]
         people = main_person(read_teacher(labels, 'balance_cam1'))
         result['cost'] = cost(ours, thunder, frames, people)
+    if 'figure' in parts:
+        draw_figure(ours, thunder, labels, Path(args.out, 'real_people.jpg'))
     Path(args.out, 'compare.json').write_text(json.dumps(result, indent=1) + '\n')
     print(table(result))
 
@@ -134,6 +137,23 @@ def damaged(
             )  # fmt: skip
         print(f'{damage}, seed {seed}: {found}', file=sys.stderr, flush=True)
     return found
+
+
+def draw_figure(
+    ours: DiffPoseInferencer, thunder: DiffPoseInferencer, labels: str, path: Path
+) -> None:
+    """The picture of the README: four clips whose occluders are pieces of the clip itself."""
+    clips = [
+        clip
+        for clip in read_clips(labels, clip_offsets(ours.cfg), 'occluded', 0, 40, None)
+        if clip.video.startswith('balance')
+    ]
+    jobs = [clip.job for clip in clips]
+    posers = dict(
+        thunder=FramePoser(thunder.model, thunder.pipeline),
+        ours=ClipPoser(ours.model, ours.pipeline),
+    )
+    draw_examples(path, clips, {name: pose(poser, jobs) for name, poser in posers.items()}, 4)
 
 
 def whole_videos(

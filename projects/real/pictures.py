@@ -16,13 +16,16 @@ TOP = 26
 
 
 def draw_examples(
-    path: Path, clips: Sequence[RealClip], answers: dict[str, Sequence[np.ndarray]]
+    path: Path,
+    clips: Sequence[RealClip],
+    answers: dict[str, Sequence[np.ndarray]],
+    shown: int = SHOWN,
 ) -> None:
     """A row for each of some clips, a column for the labels and for each model."""
     names = keypoint_set('coco17')
     links = [(names.keypoints.index(a), names.keypoints.index(b)) for a, b in names.bones]
     rows = []
-    for i in np.linspace(0, len(clips) - 1, min(SHOWN, len(clips))).round().astype(int):
+    for i in np.linspace(0, len(clips) - 1, min(shown, len(clips))).round().astype(int):
         clip = clips[i]
         image = clip.job[0].frame.image
         low, high = clip.joints[clip.labelled].min(0), clip.joints[clip.labelled].max(0)
