@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
+from mmengine.dist import get_world_size, is_distributed
 from torch.utils.data import Dataset
 
 from ..config_variables import RUNNER_FIELDS
@@ -170,14 +171,26 @@ def start_processes(cfg: Config) -> None:
     """Join the processes of a launcher where there is no GPU, which mmengine cannot.
 
     Whatever the backend, mmengine asks for a GPU of each process's own. With a GPU nothing is done
-    here. Without one the processes talk by gloo.
+    here. Without one the processes talk by gloo. A group that the caller has made (Ray Train, a
+    script with torch.distributed) is joined.
 
     Args:
         cfg: With ``launcher``. The model's wrapper is told that there is no device.
+
+    Raises:
+        ValueError: The process belongs to a group, and ``launcher`` is 'none': mmengine would give
+            each process a share of the data, and a model of its own.
     """
+    if cfg.launcher == 'none' and get_world_size() > 1:
+        raise ValueError(
+            f'this process is one of {get_world_size()} of a torch.distributed group, and launcher '
+            'is none: each would train or test a model of its own on a share of the data. Give '
+            '--launcher pytorch to join the group, or destroy it first'
+        )
     if cfg.launcher != 'pytorch' or get_device() != 'cpu':
         return
-    torch.distributed.init_process_group('gloo')
+    if not is_distributed():
+        torch.distributed.init_process_group('gloo')
     wrapper = cfg.setdefault('model_wrapper_cfg', ConfigDict())
     wrapper.setdefault('type', 'MMDistributedDataParallel')
     wrapper.setdefault('broadcast_buffers', False)

@@ -65,14 +65,17 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def process(rank, port, tool, argv, file):
+def process(rank, port, tool, argv, file, in_group):
     """One of two processes, as torch starts them; keeps what the tool returns and logs."""
     environ = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=2, MASTER_ADDR='localhost')
     os.environ.update({key: str(value) for key, value in dict(environ, MASTER_PORT=port).items()})
     torch.set_num_threads(1)
-    returned = importlib.import_module(f'diffpose_mm.tools.{tool}').main(
-        [*argv, '--launcher', 'pytorch']
-    )
+    main = importlib.import_module(f'diffpose_mm.tools.{tool}').main
+    if in_group:
+        torch.distributed.init_process_group('gloo')
+        with pytest.raises(SystemExit, match='one of 2 of a torch.distributed group.*--launcher'):
+            main(argv)
+    returned = main([*argv, '--launcher', 'pytorch'])
     Path(f'{file}.{rank}').write_bytes(pickle.dumps((returned, losses())))
 
 
@@ -88,13 +91,13 @@ def run_two(tmp_path_factory):
     # Not this module: the server has no path to it, and would import nothing without a word.
     context.set_forkserver_preload([train.__name__, test.__name__, cache_features.__name__])
 
-    def run(tool, argv):
+    def run(tool, argv, in_group=False):
         with socket.socket() as free:
             free.bind(('localhost', 0))
             port = free.getsockname()[1]
         file = tmp_path_factory.mktemp('two') / 'returned'
         processes = [
-            context.Process(target=process, args=(rank, port, tool, argv, file))
+            context.Process(target=process, args=(rank, port, tool, argv, file, in_group))
             for rank in range(2)
         ]
         for one in processes:
@@ -105,6 +108,27 @@ def run_two(tmp_path_factory):
         return [pickle.loads(Path(f'{file}.{rank}').read_bytes()) for rank in range(2)]
 
     return run
+
+
+def half_batches(config, drawn, folder, processes):
+    """Command line of a training in which all processes together see batches of 4."""
+    return arguments(
+        config, '--no-validate', data_root=drawn, work_dir=folder,
+        options=[f'train_dataloader.batch_size={4 // processes}', 'train_cfg.max_epochs=2'],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def trained_alone(drawn, tmp_path_factory):
+    """Config of a training, and the losses and weights that one process gets."""
+    folder = tmp_path_factory.mktemp('alone')
+    config = folder / 'same.py'
+    config.write_text(SAME.format(config=os.path.abspath(CONFIG)))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    train.main(half_batches(config, drawn, folder / '1', 1))
+    torch.set_num_threads(threads)
+    return config, losses(), torch.load(folder / '1/epoch_2.pth')['state_dict']
 
 
 def test_two_processes_score_as_one(drawn, run_two, tmp_path):
@@ -140,28 +164,22 @@ def test_two_processes_score_as_one(drawn, run_two, tmp_path):
     assert sum(name.endswith('.jpg') for name in files) == 15
 
 
-def test_two_processes_with_half_the_batch_train_as_one(drawn, run_two, tmp_path):
-    """Broken if processes share noise, weigh their samples unequally or see each other's."""
-    config = tmp_path / 'same.py'
-    config.write_text(SAME.format(config=os.path.abspath(CONFIG)))
-    found = {}
-    for number in (1, 2):
-        argv = arguments(
-            config, '--no-validate', data_root=drawn, work_dir=tmp_path / str(number),
-            options=[f'train_dataloader.batch_size={4 // number}', 'train_cfg.max_epochs=2'],
-        )  # fmt: skip
-        if number == 1:
-            train.main(argv)
-            found[number] = losses()
-        else:
-            (_, first), (_, second) = run_two('train', argv)
-            assert not np.allclose(first, second, rtol=0.01)
-            found[number] = (first + second) / 2
-    assert len(found[1]) >= 10
-    np.testing.assert_allclose(found[2], found[1], rtol=1e-4)
-    weights = [torch.load(tmp_path / number / 'epoch_2.pth')['state_dict'] for number in ('1', '2')]
-    for key, value in weights[0].items():
-        torch.testing.assert_close(weights[1][key], value, rtol=0, atol=1e-4)
+@pytest.mark.parametrize('in_group', [False, True])
+def test_two_processes_with_half_the_batch_train_as_one(
+    drawn, run_two, trained_alone, in_group, tmp_path
+):
+    """Broken if processes share noise, weigh their samples unequally or see each other's.
+
+    Or if processes that are a group already (Ray Train) train models of their own: without a
+    launcher that is refused, with one the group is joined.
+    """
+    config, alone, weights = trained_alone
+    (_, first), (_, second) = run_two('train', half_batches(config, drawn, tmp_path, 2), in_group)
+    assert not np.allclose(first, second, rtol=0.01)
+    assert len(alone) >= 10
+    np.testing.assert_allclose((first + second) / 2, alone, rtol=1e-4)
+    for key, value in torch.load(tmp_path / 'epoch_2.pth')['state_dict'].items():
+        torch.testing.assert_close(value, weights[key], rtol=0, atol=1e-4)
 
 
 def test_two_processes_keep_the_features_of_one(drawn, run_two, tmp_path):
