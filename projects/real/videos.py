@@ -16,7 +16,7 @@ from diffpose_mm.apis import (
 from diffpose_mm.apis.label_smoothing import local_parabolas
 from diffpose_mm.apis.people import Person
 from diffpose_mm.apis.poser import FramePoser
-from diffpose_mm.apis.windows import clip_offsets
+from diffpose_mm.apis.windows import clip_offsets, loads_clips
 from diffpose_mm.files import read_json
 
 SLOW = 0.2
@@ -49,14 +49,18 @@ def joints_of(people: list[dict | None]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pose_video(inferencer: DiffPoseInferencer, path: str, people: list[dict | None]) -> np.ndarray:
-    """Joints of the person whose boxes are given, (F, 17, 2); NaN where there is none."""
+    """Joints of the person whose boxes are given, (F, 17, 2); NaN where there is none.
+
+    As `infer` does it by default: a model of clips sees each frame once.
+    """
     boxes = {
         i: dict(bboxes=[person['bbox'][0]], track_ids=[0])
         for i, person in enumerate(people)
         if person is not None
     }
     joints = np.full((len(people), 17, 2), np.nan)
-    for result in inferencer(path, as_clip=True, bboxes=boxes, batch_size=8):
+    options = dict(streaming=loads_clips(inferencer.pipeline), batch_size=8)
+    for result in inferencer(path, as_clip=True, bboxes=boxes, **options):
         for person in result['predictions'][0]:
             joints[result['frames'][0]['frame_id']] = person['keypoints']
     return joints
