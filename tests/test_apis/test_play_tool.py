@@ -74,7 +74,8 @@ def test_a_question_out_of_range_is_told_so(served, question, message):
 def test_a_model_of_single_frames_has_no_sliders_and_says_so(video):
     """Broken if sliders moved and nothing happened."""
     store = FeatureStore()
-    server = play.prepare(play.parse_args([video, '--det-model', 'whole_image']), store)
+    options = ['--det-model', 'whole_image', '--config', 'movenet_thunder']
+    server = play.prepare(play.parse_args([video, *options]), store)
     assert 'This model has no denoising steps (its head is a MoveNetHead)' in server.page.decode()
     with pytest.raises(ValueError, match='no denoising steps'):
         server.reply(dict(steps=1, hypotheses=1, frames=[0]))
