@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from mmengine.config import DictAction
 
 from ..detectors import FORMS
+from ..interchange import POSE_FORMATS
 from ..keypoint_sets import KEYPOINT_SETS
 from ..report import MAX_MEGABYTES
 from .exported import ENGINES
@@ -84,7 +85,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         default=list(DEFAULTS.formats),
         metavar='NAME',
-        help=f'of the predictions, out of {", ".join(FORMATS)} (default: json)',
+        help=f'of the predictions, out of {", ".join({**FORMATS, **POSE_FORMATS})} (default: json)',
     )
     parser.add_argument('--resume', action='store_true', help='continue the interrupted run in DIR')
     parser.add_argument(

@@ -15,6 +15,7 @@ from diffpose_mm.apis.defaults import MODEL, output_folder, weights_of_config
 from diffpose_mm.apis.exported import run_exported
 from diffpose_mm.apis.infer_arguments import parse_args
 from diffpose_mm.apis.naming import check_outputs
+from diffpose_mm.apis.run_exports import check_exports, export_run, split_formats
 from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.apis.run_hints import RunHints
 from diffpose_mm.apis.run_page import page_of_run
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.out = output_folder(args.input, args.resume)
     predictions = osp.join(args.out, 'predictions')
     pictures = '' if args.no_video else osp.join(args.out, 'visualizations')
+    config = read_config(args.config)  # which may bring formats of its own
+    formats, args.export = split_formats(args.format)
     options = dict(
         batch_size=args.batch_size,
         as_clip=args.as_clip,
@@ -85,10 +88,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         thickness=args.thickness,
         vis_out_dir=pictures,
         pred_out_dir=predictions,
-        formats=args.format,
+        formats=formats,
         resume=args.resume,
     )
-    config = read_config(args.config)  # which may bring formats of its own
     InferenceOptions(**options)  # what is wrong is said before the model is built
     merge_cfg_options(config, args.cfg_options)
     inferencer = DiffPoseInferencer(
@@ -102,6 +104,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     )
     results = inferencer(args.input, **options)
     others = [osp.join(args.out, name) for name in OTHERS]
+    others += check_exports(results, args.export)
     check_outputs(others, results.source.paths)
     if args.boxes is not None:
         check_outputs([*results.files, *others], [args.boxes])
@@ -151,6 +154,7 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
             times=times if has_times else None,
         )
         files.append(plot)
+    files += export_run(results, args.export)
     if not args.no_report:
         page = osp.join(args.out, 'report.html')
         files += page_of_run(results, args.input, page, args.report_size)

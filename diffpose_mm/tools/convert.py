@@ -1,0 +1,90 @@
+"""Poses in the formats of other tools: ``mim run diffpose_mm convert POSES.json --to NAME ...``."""
+
+import argparse
+import os.path as osp
+from collections.abc import Sequence
+
+from diffpose_mm.apis.naming import check_outputs
+from diffpose_mm.engine.launch import one_line_errors
+from diffpose_mm.interchange import POSE_FORMATS, READERS, outputs, read_poses, write_formats
+from diffpose_mm.keypoint_sets import KEYPOINT_SETS
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    formats = '\n'.join(f'  {made.name:15} {made.summary}' for made in POSE_FORMATS.values())
+    parser = argparse.ArgumentParser(
+        prog='convert',
+        description='Write poses of a video in the formats of other tools, or read those back.',
+        epilog=f'formats of --to:\n{formats}\nformats of --from: {", ".join(READERS)}',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'poses', help='predictions of a video (JSON), the .jsonl of an interrupted run, or --from'
+    )
+    parser.add_argument(
+        '--to', nargs='+', required=True, choices=list(POSE_FORMATS), metavar='NAME',
+        help='formats to write, see below',
+    )  # fmt: skip
+    parser.add_argument(
+        '--out', metavar='DIR', help='folder to write to (default: that of the poses)'
+    )
+    parser.add_argument(
+        '--from',
+        dest='source',
+        choices=list(READERS),
+        metavar='NAME',
+        help='what the poses are in (default: what the name of the file says)',
+    )
+    sets = list(KEYPOINT_SETS)
+    parser.add_argument(
+        '--keypoints', choices=sets, help='the set that the poses are in, if they do not say it'
+    )
+    parser.add_argument('--to-keypoints', choices=sets, help='the set to write them in')
+    parser.add_argument(
+        '--fps', type=float, help='frames a second, of poses that have neither rate nor times'
+    )
+    parser.add_argument(
+        '--image-size', type=int, nargs=2, metavar=('W', 'H'), help='if the poses do not say it'
+    )
+    parser.add_argument(
+        '--traceback', action='store_true', help='show where in the code an error was raised'
+    )
+    args = parser.parse_args(argv)
+    if args.fps is not None and not args.fps > 0:
+        parser.error('--fps must be positive')
+    if args.image_size is not None and min(args.image_size) <= 0:
+        parser.error('--image-size must be positive')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> list[str]:
+    """Convert as the command line says; returns the paths written.
+
+    Args:
+        argv: The arguments, without the program's name. Default: those of the process.
+
+    Raises:
+        SystemExit: With what is wrong with an argument or a file.
+    """
+    args = parse_args(argv)
+    path = args.poses.rstrip('/\\') or args.poses
+    folder = args.out or osp.dirname(path) or '.'
+    stem = osp.basename(path) if osp.isdir(path) else osp.splitext(osp.basename(path))[0]
+    names = list(dict.fromkeys(args.to))
+    with one_line_errors(args.traceback):
+        check_outputs(map(str, outputs(names, folder, stem)), [path])
+        size = None if args.image_size is None else (args.image_size[0], args.image_size[1])
+        table = read_poses(path, args.source, args.keypoints, args.fps, size)
+        # Filters of the poses come here, between reading and writing.
+        if args.to_keypoints is not None:
+            table = table.in_set(args.to_keypoints)
+        people = f'{len(table.tracks)} people' if table.is_tracked else 'people without numbers'
+        print(f'{path}: {len(table.frames)} frames, {len(table)} poses of {people}')
+        written = [str(p) for p in write_formats(table, names, folder, stem)]
+    print(f'written: {", ".join(written)}')
+    return written
+
+
+if __name__ == '__main__':
+    main()

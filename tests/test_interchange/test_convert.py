@@ -1,0 +1,129 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from interchange_cases import clip, person, two_people, write_clip
+
+from diffpose_mm.interchange import (
+    POSE_FORMATS,
+    TableBuilder,
+    convert,
+    read_poses,
+    requirements,
+    write_formats,
+    write_poses_json,
+)
+
+PLAIN = [name for name, made in POSE_FORMATS.items() if not made.modules]
+
+
+def test_all_formats_of_one_video(tmp_path):
+    """Broken if two formats wrote to the same place, or one wrote elsewhere than it says."""
+    said = []
+    written = write_formats(two_people(), PLAIN, tmp_path, 'walk', said.append)
+    paths = [path for name in PLAIN for path in POSE_FORMATS[name].paths(tmp_path, 'walk')]
+    assert written == paths and len(set(paths)) == len(paths)
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    assert any(line.startswith('openpose does not hold: ') for line in said)
+
+
+@pytest.mark.parametrize('name', [n for n in PLAIN if POSE_FORMATS[n].read])
+def test_what_can_be_read_is_recognised(tmp_path, name):
+    """Broken if poses could be read back only by those who know the right word."""
+    (path,) = write_formats(two_people(), [name], tmp_path, 'walk', lambda line: None)
+    table = read_poses(path)
+    assert table.keypoints == two_people().keypoints
+    order = np.lexsort([table.track, table.frame])
+    expected = two_people()
+    own = np.lexsort([expected.track, expected.frame])
+    np.testing.assert_allclose(table.points[order], expected.points[own])
+
+
+def test_losses_are_said_before_anything_is_written(tmp_path):
+    """Broken if a user who stops at a warning found half of the files."""
+    seen = []
+    write_formats(
+        two_people(), ['openpose', 'mot'], tmp_path, 'walk',
+        lambda line: seen.append((line.split()[0], list(tmp_path.iterdir()))),
+    )  # fmt: skip
+    assert seen == [('openpose', []), ('mot', [])]
+
+
+def test_a_format_that_cannot_be_written_keeps_others_from_half_of_it(tmp_path):
+    """Broken if an error at the second format came after the first had been written."""
+    table = two_people(image_size=None)
+    with pytest.raises(ValueError, match='coco needs the size of the frames.*--image-size'):
+        write_formats(table, ['csv', 'coco'], tmp_path, 'walk')
+    builder = TableBuilder(['paw', 'tail'])
+    builder.add_frame(0, 0.0)
+    builder.add_pose([[1, 2], [3, 4]])
+    with pytest.raises(ValueError, match='format openpose: none of the keypoints paw, tail'):
+        write_formats(builder.table(), ['csv', 'openpose'], tmp_path, 'walk')
+    with pytest.raises(ValueError, match="format 'trc' has to be one of json, csv"):
+        write_formats(table, ['csv', 'trc'], tmp_path, 'walk')
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_library_names_the_command(tmp_path, monkeypatch):
+    """Broken if somebody without it got a traceback, or a run was lost to it."""
+    monkeypatch.setattr(requirements.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(ModuleNotFoundError) as error:
+        write_formats(two_people(), ['csv', 'parquet'], tmp_path, 'walk')
+    text = str(error.value)
+    assert text == 'format parquet needs pyarrow, which is not installed: pip install pyarrow'
+    assert not list(tmp_path.iterdir())
+
+
+def test_people_without_numbers(tmp_path):
+    """Broken if frame-wise people became tracks without a word."""
+    frames = clip([[person([[1, 2], [3, 4]], [1, 1], track=None)]] * 2)
+    for frame in frames:
+        del frame['instances'][0]['track_id']
+    table = read_poses(write_clip(tmp_path / 'walk.json', frames))
+    said = []
+    write_formats(table, ['csv', 'deeplabcut-csv'], tmp_path, 'walk', said.append)
+    assert [line.split(':')[0] for line in said if 'without a number' in line] == ['deeplabcut-csv']
+    rows = list(csv.DictReader((tmp_path / 'walk.csv').open()))
+    assert {row['track_id'] for row in rows} == {''}
+
+
+def test_a_rate_gives_times_to_those_who_have_none(tmp_path):
+    """Broken if a rate on the command line replaced the times of the file."""
+    write_poses_json(two_people(), tmp_path / 'walk.json')
+    assert read_poses(tmp_path / 'walk.json', fps=10).fps == 25
+    (path,) = write_formats(two_people(), ['deeplabcut-csv'], tmp_path, 'walk', lambda line: None)
+    table = read_poses(path, fps=10, image_size=(64, 48))
+    np.testing.assert_allclose(table.times, np.arange(8) / 10)
+    assert table.image_size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    'name, text, format_name',
+    [
+        ('a.json', '[{"frame_id": 0, "instances": []}]', 'json'),
+        ('a.json', '{"meta_info": {}, "instance_info": []}', 'json'),
+        ('a.json', ' {"images": [], "annotations": []}', 'coco'),
+        ('a.jsonl', '', 'json'),
+        ('a.csv', 'frame_id,x', 'csv'),
+        ('a.csv', 'scorer,net', 'deeplabcut-csv'),
+        ('a.H5', '', 'deeplabcut'),
+        ('a.parquet', '', 'parquet'),
+    ],
+)
+def test_format_is_guessed(tmp_path, name, text, format_name):
+    """Broken if --from were needed for what a file says by itself."""
+    (tmp_path / name).write_text(text)
+    assert convert.guess_format(tmp_path / name) == format_name
+
+
+def test_unknown_files_are_named(tmp_path):
+    """Broken if a video given in place of its poses were an error of JSON."""
+    (tmp_path / 'walk.mp4').write_bytes(b'\0')
+    with pytest.raises(ValueError, match=r'walk.mp4: its name does not say.*--from json'):
+        read_poses(tmp_path / 'walk.mp4')
+    with pytest.raises(FileNotFoundError, match='other.json does not exist'):
+        read_poses(tmp_path / 'other.json')
+    (tmp_path / 'results.json').write_text(json.dumps([dict(image_id=0, keypoints=[])]))
+    with pytest.raises(ValueError, match='--from coco-results'):
+        read_poses(tmp_path / 'results.json')

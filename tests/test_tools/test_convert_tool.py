@@ -1,0 +1,73 @@
+import json
+
+import numpy as np
+import pytest
+
+from diffpose_mm.interchange import TableBuilder, read_poses, write_poses_json
+from diffpose_mm.keypoint_sets import keypoint_set
+from diffpose_mm.tools import convert
+
+
+@pytest.fixture
+def poses(tmp_path):
+    names = keypoint_set('posetrack17').keypoints
+    builder = TableBuilder(names)
+    for frame in range(3):
+        builder.add_frame(frame, frame / 10)
+        builder.add_pose(np.arange(34).reshape(17, 2) + frame + 1, np.full(17, 0.5), 4)
+    path = tmp_path / 'walk.json'
+    write_poses_json(builder.table(fps=10.0, image_size=(64, 48)), path)
+    return path
+
+
+def test_convert_and_back(poses, tmp_path, capsys):
+    """Broken if the tool lost on the way what both formats hold."""
+    out = tmp_path / 'out'
+    written = convert.main([str(poses), '--to', 'coco', 'csv', '--out', str(out)])
+    assert written == [str(out / 'walk_coco'), str(out / 'walk.csv')]
+    (back,) = convert.main([str(out / 'walk.csv'), '--to', 'json', '--fps', '10'])
+    assert back == str(out / 'walk.json')
+    a, b = read_poses(poses), read_poses(back)
+    np.testing.assert_allclose(a.points, b.points)
+    assert a.track.tolist() == b.track.tolist() and a.fps == b.fps
+    shown = capsys.readouterr().out
+    assert f'{poses}: 3 frames, 3 poses of 1 people' in shown
+    assert f'written: {out / "walk_coco"}' in shown
+
+
+def test_set_of_keypoints(poses):
+    """Broken if a reader of COCO could not be given COCO's joints."""
+    (path,) = convert.main([str(poses), '--to', 'coco', '--to-keypoints', 'coco17'])
+    dataset = json.loads(open(path + '/dataset.json').read())
+    assert dataset['categories'][0]['keypoints'] == list(keypoint_set('coco17').keypoints)
+
+
+def test_poses_are_not_written_over(poses):
+    """Broken if --to json beside the input replaced it."""
+    before = poses.read_bytes()
+    with pytest.raises(SystemExit, match='would be written over the input'):
+        convert.main([str(poses), '--to', 'json'])
+    assert poses.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    'more, words',
+    [
+        (['--to', 'trc'], 'invalid choice'),
+        (['--to', 'csv', '--fps', '0'], 'must be positive'),
+        (['--to', 'csv', '--image-size', '0', '4'], 'must be positive'),
+        ([], '--to'),
+    ],
+)
+def test_arguments_out_of_range_are_refused(more, words, capsys):
+    """Broken if they were found out after a long file was read."""
+    with pytest.raises(SystemExit):
+        convert.parse_args(['a.json', *more])
+    assert words in capsys.readouterr().err
+
+
+def test_faults_are_one_line(tmp_path):
+    """Broken if a file cut short were a traceback."""
+    (tmp_path / 'walk.json').write_text('[{"frame_id": 0,')
+    with pytest.raises(SystemExit, match=r'^error: .*walk.json: is not JSON, or was cut short'):
+        convert.main([str(tmp_path / 'walk.json'), '--to', 'csv'])
