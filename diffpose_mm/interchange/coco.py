@@ -191,14 +191,8 @@ def _dataset(content: Any, keypoints: str | None) -> PoseTable:
         skeleton=tuple((int(a) - 1, int(b) - 1) for a, b in bones),
         image_size=size,
         frame_sizes={number: own for number, own in sizes.items() if own != size},
-        absent=_never_there(builder),
+        absent=builder.never_there(),
     )
-
-
-def _never_there(builder: TableBuilder) -> tuple[str, ...]:
-    """Keypoints that a known set never has labels of."""
-    known = find_keypoint_set(builder.keypoints)
-    return () if known is None else known.never_labelled
 
 
 def _frame_numbers(images: Sequence[dict]) -> list[int]:
@@ -292,7 +286,7 @@ def read_coco_results(path: str | os.PathLike, keypoints: str | None = None) -> 
             )
         return builder.table(
             skeleton=() if known is None else tuple((a, b) for a, b in known.skeleton),
-            absent=_never_there(builder),
+            absent=builder.never_there(),
         )
     except (ValueError, TypeError, KeyError) as error:
         what = f'{error} is missing' if isinstance(error, KeyError) else error

@@ -202,7 +202,7 @@ def _table(rows: list[dict], shared: dict[str, Any], keypoints: str | None) -> P
     size = shared.get('image_size')
     return builder.table(
         skeleton=tuple((a, b) for a, b in shared.get('skeleton') or bones),
-        absent=tuple(shared.get('absent') or (chosen.never_labelled if chosen else ())),
+        absent=tuple(shared.get('absent') or builder.never_there()),
         image_size=(int(size[0]), int(size[1])) if size else None,
         fps=shared.get('fps'),
         input=shared.get('input') or {},

@@ -288,6 +288,14 @@ class TableBuilder:
         score = np.nan if box_score is None else float(box_score)
         self._rows.append((self.frames[-1], number, *values, score))
 
+    def never_there(self) -> tuple[str, ...]:
+        """Keypoints that a known set never has labels of, and that no pose has either."""
+        known = find_keypoint_set(self.keypoints)
+        there = [np.isfinite(row[2]).all(1) for row in self._rows]
+        seen = np.any(there, axis=0) if there else np.zeros(len(self.keypoints), bool)
+        names = () if known is None else known.never_labelled
+        return tuple(name for name in names if not seen[self.keypoints.index(name)])
+
     def table(self, **fields: Any) -> PoseTable:
         """The table.
 

@@ -78,8 +78,6 @@ def test_missing_library_names_the_command(tmp_path, monkeypatch):
 def test_people_without_numbers(tmp_path):
     """Broken if frame-wise people became tracks without a word."""
     frames = clip([[person([[1, 2], [3, 4]], [1, 1], track=None)]] * 2)
-    for frame in frames:
-        del frame['instances'][0]['track_id']
     table = read_poses(write_clip(tmp_path / 'walk.json', frames))
     said = []
     write_formats(table, ['csv', 'deeplabcut-csv'], tmp_path, 'walk', said.append)

@@ -19,7 +19,7 @@ def check(frame, table):
     joints = frame.columns.get_level_values('bodyparts').unique().tolist()
     assert people == ['track_3', 'track_7'] and joints == list(table.keypoints)
     # Readers take columns by place: individual, joint, coordinate, the last innermost.
-    values = frame.to_numpy(float).reshape(8, 2, len(joints), 3)
+    values = frame.to_numpy(float, copy=True).reshape(8, 2, len(joints), 3)
     seen = 0
     for number, poses in table.by_frame():
         for pose in poses:

@@ -18,7 +18,7 @@ from diffpose_mm.interchange import POSE_FORMATS, losses
     ],
 )
 def test_what_is_lost_is_said(name, said, unsaid):
-    """Broken if a user learned of a loss from an analysis that went wrong, or of one that is none."""
+    """Broken if a loss were found out by a wrong analysis, or one were said that is none."""
     found = '; '.join(losses(two_people(), POSE_FORMATS[name]))
     for words in said:
         assert words in found
