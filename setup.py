@@ -146,6 +146,7 @@ setup(
         'tracking': read_requirements('optional'),
         'export': read_requirements('export'),
         'hub': read_requirements('hub'),
+        'interchange': read_requirements('interchange'),
         'transformers': read_requirements('transformers'),
     },
     cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},

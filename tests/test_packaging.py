@@ -125,7 +125,7 @@ def test_install_beside_mmpose_moves_nothing():
 
 def test_every_import_of_the_package_is_a_declared_requirement():
     declared = set()
-    for name in (*LISTS[:2], 'optional', 'hub', 'transformers', 'export'):
+    for name in (*LISTS[:2], 'optional', 'hub', 'transformers', 'export', 'interchange'):
         declared |= set(requirements(name))
     for stack in ('current', 'pins', 'onedl'):
         declared |= set(requirements(f'stacks/{stack}'))

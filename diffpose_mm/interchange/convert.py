@@ -104,6 +104,8 @@ def write_formats(
             chosen.check(table)
         if lost:
             say(f'{name} does not hold: {"; ".join(lost)}')
+        if chosen.made_up:
+            say(f'{name}: {chosen.made_up}')
         if chosen.needs_tracks and not table.is_tracked:
             say(
                 f'{name}: people without a number get one by their place in the frame, which does '

@@ -14,8 +14,11 @@ from . import (
     label_studio,
     long_table,
     mot,
+    nwb,
     openpose,
     posetrack_folder,
+    rerun_recording,
+    sleap,
 )
 from .poses_json import read_poses_json, write_poses_json
 from .requirements import check_installed
@@ -40,6 +43,7 @@ class PoseFormat:
         needs_size: Whether the size of the frames has to be known.
         needs_tracks: Whether everybody has a number in it, also those who have none.
         check: Raises ValueError if it cannot hold a table for a reason of its own.
+        made_up: What it demands and poses do not have, in words; said whenever it is written.
         modules: Libraries that write it.
         packages: What to give to pip for them.
         read: Takes a path and the name of a set of keypoints or None; None if it cannot be read.
@@ -54,6 +58,7 @@ class PoseFormat:
     needs_size: bool = False
     needs_tracks: bool = False
     check: Callable[[PoseTable], None] | None = None
+    made_up: str = ''
     modules: tuple[str, ...] = ()
     packages: str = ''
     read: Reader | None = None
@@ -88,7 +93,7 @@ def _file(write: Callable[[PoseTable, Path], None]) -> Callable:
     return lambda table, paths, stem: write(table, paths[0])
 
 
-def _folder(write: Callable[[PoseTable, Path, str], None]) -> Callable:
+def _named(write: Callable[[PoseTable, Path, str], None]) -> Callable:
     return lambda table, paths, stem: write(table, paths[0], stem)
 
 
@@ -127,16 +132,16 @@ POSE_FORMATS: dict[str, PoseFormat] = {
             'coco',
             'results, and a data set to correct: pycocotools, mmpose, datumaro',
             ('_coco/',),
-            _folder(coco.write_coco),
+            _named(coco.write_coco),
             frozenset('keypoints tracks scores boxes frames times sizes'.split()),
             needs_size=True,
             read=coco.read_coco,
         ),
         PoseFormat(
             'posetrack',
-            "PoseTrack's official folder: poseval, TrackEval",
+            "PoseTrack's official folder: poseval, mmpose",
             ('_posetrack/',),
-            _folder(posetrack_folder.write_posetrack),
+            _named(posetrack_folder.write_posetrack),
             frozenset('keypoints tracks scores boxes frames times sizes'.split()),
             needs_tracks=True,
             sets=posetrack_folder.SETS,
@@ -146,7 +151,7 @@ POSE_FORMATS: dict[str, PoseFormat] = {
             'openpose',
             'a JSON a frame: Pose2Sim, Sports2D, OpenSim',
             ('_openpose/',),
-            _folder(openpose.write_openpose),
+            _named(openpose.write_openpose),
             frozenset('keypoints tracks scores frames'.split()),
             sets=openpose.SETS,
         ),
@@ -171,10 +176,41 @@ POSE_FORMATS: dict[str, PoseFormat] = {
             read=deeplabcut.read_deeplabcut,
         ),
         PoseFormat(
+            'slp',
+            "SLEAP's project: SLEAP, sleap-io",
+            ('.slp',),
+            _named(sleap.write_slp),
+            frozenset('keypoints tracks scores frames'.split()),
+            modules=('sleap_io',),
+            packages=sleap.PACKAGES,
+        ),
+        PoseFormat(
+            'nwb',
+            'Neurodata Without Borders with ndx-pose: pynwb, movement, DANDI',
+            ('.nwb',),
+            _named(nwb.write_nwb),
+            frozenset('keypoints tracks scores frames times'.split()),
+            needs_tracks=True,
+            check=nwb.check_nwb,
+            made_up=f'session_start_time is {nwb.START:%Y-%m-%d}: set it to when it was recorded',
+            modules=('pynwb', 'ndx_pose'),
+            packages=nwb.PACKAGES,
+        ),
+        PoseFormat(
+            'rrd',
+            "a recording for Rerun's viewer",
+            ('.rrd',),
+            _named(rerun_recording.write_rrd),
+            frozenset('keypoints tracks scores deviations boxes frames times'.split()),
+            needs_tracks=True,
+            modules=('rerun',),
+            packages=rerun_recording.PACKAGES,
+        ),
+        PoseFormat(
             'mot',
             'boxes of tracked people: TrackEval, motmetrics',
             ('_mot/',),
-            _folder(mot.write_mot),
+            _named(mot.write_mot),
             frozenset('tracks boxes frames'.split()),
             needs_tracks=True,
         ),
@@ -182,7 +218,7 @@ POSE_FORMATS: dict[str, PoseFormat] = {
             'label-studio',
             'tasks with poses to correct in Label Studio',
             ('_label_studio/',),
-            _folder(label_studio.write_label_studio),
+            _named(label_studio.write_label_studio),
             frozenset('keypoints tracks scores boxes frames times sizes'.split()),
             needs_size=True,
         ),

@@ -14,8 +14,9 @@ from .table import PoseTable
 def write_mot(table: PoseTable, folder: Path, stem: str) -> None:
     """Write ``STEM.txt`` and ``seqinfo.ini``.
 
-    A line is frame, id, left, top, width, height, score, -1, -1, -1. As MOTChallenge counts,
-    frames and ids begin with 1: frame 0 is 1, track 0 is 1. Poses without a place are left out.
+    A line is frame, id, left, top, width, height, score, -1, -1, -1. As MOTChallenge counts, all
+    begin with 1: frame 0 is 1, track 0 is 1, and the first pixel is (1, 1). Poses without a place
+    are left out.
 
     Args:
         table: The poses; the size of the frames has to be known.
@@ -34,7 +35,7 @@ def write_mot(table: PoseTable, folder: Path, stem: str) -> None:
                 continue
             x1, y1, x2, y2 = box.tolist()
             first = f'{table.frame[pose] + 1},{table.track[pose] + 1}'
-            sides = f'{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f}'
+            sides = f'{x1 + 1:.3f},{y1 + 1:.3f},{x2 - x1:.3f},{y2 - y1:.3f}'
             file.write(f'{first},{sides},{table.pose_score(pose):.6f},-1,-1,-1\n')
     width, height = table.image_size or (0, 0)
     with atomic_write(folder / 'seqinfo.ini') as file:
