@@ -52,6 +52,7 @@ def write_coco(table: PoseTable, folder: Path, stem: str) -> None:
             {
                 **annotation,
                 'id': number,
+                'attributes': {'track_id': annotation['track_id']},  # where datumaro looks for it
                 'keypoints': [
                     2 if i % 3 == 2 and value else value
                     for i, value in enumerate(annotation['keypoints'])

@@ -75,7 +75,8 @@ def write_deeplabcut(table: PoseTable, csv_path: Path, h5_path: Path) -> None:
     part = h5_path.with_name(h5_path.name + PART)
     try:
         with writing(h5_path):
-            frame.to_hdf(part, key='df_with_missing', mode='w', format='table')
+            # What pandas 3 writes as 'table', pandas 2 cannot read.
+            frame.to_hdf(part, key='df_with_missing', mode='w', format='fixed')
             os.replace(part, h5_path)
     finally:
         part.unlink(missing_ok=True)

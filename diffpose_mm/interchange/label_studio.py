@@ -57,9 +57,11 @@ def config_of(table: PoseTable) -> str:
     boxes = ElementTree.SubElement(view, 'RectangleLabels', name='people', toName='image')
     ElementTree.SubElement(boxes, 'Label', value='person')
     points = ElementTree.SubElement(view, 'KeyPointLabels', name='keypoints', toName='image')
-    for name in table.keypoints:
-        if name not in table.absent:
-            ElementTree.SubElement(points, 'Label', value=name)
+    there = [name for name in table.keypoints if name not in table.absent]
+    for place, name in enumerate(
+        there
+    ):  # the order of its export to COCO, which is refused without
+        ElementTree.SubElement(points, 'Label', value=name, model_index=str(place))
     ElementTree.indent(view)
     return ElementTree.tostring(view, encoding='unicode') + '\n'
 

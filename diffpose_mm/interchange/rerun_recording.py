@@ -34,13 +34,12 @@ def write_rrd(table: PoseTable, path: Path, stem: str) -> None:
     """
     (rerun,) = needed('rerun', packages=PACKAGES, what='a recording of Rerun')
     table = table.with_all_tracks()
-    recording = rerun.RecordingStream(
-        'diffpose_mm', recording_id=str(table.input.get('digest', table.input.get('name', stem)))
-    )
+    recording = rerun.RecordingStream('diffpose_mm')
     part = path.with_name(path.name + PART)
     try:
         with writing(path):
             recording.save(str(part))
+            recording.send_recording_name(str(table.input.get('name', stem)))
             recording.log('poses', _context(rerun, table), static=True)
             _log_frames(rerun, recording, table)
             recording.flush()

@@ -1,7 +1,6 @@
 """Poses with all that gets lost between programs, as infer writes them, and as plain rows."""
 
-import json
-
+import cv2
 import numpy as np
 
 from diffpose_mm.interchange import TableBuilder, write_poses_json
@@ -57,6 +56,11 @@ def write_cases(folder):
     tables = dict(uneven=poses(uneven_times()), even=poses(np.arange(NUM_FRAMES) / 25))
     for name, table in tables.items():
         write_poses_json(table, folder / f'{name}.json')
+        (folder / name).mkdir(exist_ok=True)
+        for number in range(NUM_FRAMES):  # the pictures, for those who look for them
+            cv2.imwrite(
+                str(folder / name / f'{number:06d}.jpg'), np.zeros((720, 1280, 3), np.uint8)
+            )
     return tables
 
 
@@ -73,8 +77,3 @@ def rows_of(table):
         for pose in range(len(table))
         for joint in np.flatnonzero(table.present[pose]).tolist()
     ]
-
-
-def dump(content):
-    """JSON without NaN."""
-    return json.dumps(content, allow_nan=False)

@@ -22,10 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 PACKAGES = {
     'readers': (
-        'movement sleap-io pynwb ndx-pose pandas polars duckdb pyarrow tables rerun-sdk pycocotools '
-        'motmetrics trackeval datumaro label-studio-sdk'
+        'movement sleap-io pynwb ndx-pose pandas polars duckdb pyarrow tables rerun-sdk[catalog] '
+        'pycocotools motmetrics trackeval datumaro label-studio-sdk'
     ).split(),
-    'pose2sim': 'anytree toml tqdm numpy scipy matplotlib opencv-python-headless'.split(),
+    'pose2sim': (
+        'anytree c3d ipython lxml matplotlib opencv-python-headless pandas rtoml scipy tqdm'
+    ).split(),
     'writers': ['-r', str(ROOT / 'requirements/interchange.txt')],
 }
 """What is installed into each environment."""
@@ -54,14 +56,15 @@ CONSUMERS = (
     ('mot', 'motmetrics', 'motmetrics_mot', 'readers', 'motmetrics'),
     ('mot', 'TrackEval', 'trackeval_mot', 'readers', 'trackeval'),
     ('label-studio', 'label-studio-sdk', 'label_studio', 'readers', 'label-studio-sdk'),
-    ('label-studio', 'its converter', 'label_studio_json', 'readers', 'label-studio-sdk'),
+    ('label-studio', 'its export to COCO', 'label_studio_coco', 'readers', 'label-studio-sdk'),
     ('cvat', 'datumaro', 'datumaro_cvat', 'readers', 'datumaro'),
     ('rrd', 'rerun-sdk', 'rerun_rrd', 'readers', 'rerun-sdk'),
 )
-FORMATS = (
-    'csv parquet deeplabcut slp nwb openpose coco posetrack mot label-studio cvat rrd'.split()
+FORMATS = 'csv parquet deeplabcut slp nwb openpose coco posetrack mot label-studio cvat rrd'.split()
+MARKS = (
+    '<!-- begin projects/interchange/read_back.py -->',
+    '<!-- end projects/interchange/read_back.py -->',
 )
-MARKS = '<!-- begin projects/interchange/read_back.py -->', '<!-- end projects/interchange/read_back.py -->'
 
 
 def environment(name, folder):
@@ -150,7 +153,9 @@ def compare(name, table, found):
         off = [abs(found['times'][f] - known[int(f)]) for f in found['times'] if int(f) in known]
         times = 'kept' if max(off) < 1e-6 else f'off by up to {max(off):.2g} s'
     extra = len(found['rows']) - len(set(nearest.tolist()))
-    wrong = [f'{lost} of {len(rows)} joints lost'] * (lost > 0) + [f'{extra} too many'] * (extra > 0)
+    wrong = [f'{lost} of {len(rows)} joints lost'] * (lost > 0) + [f'{extra} too many'] * (
+        extra > 0
+    )
     return [*cells, times, ', '.join([f'{px:.1g}' if px else '0', *wrong])]
 
 
