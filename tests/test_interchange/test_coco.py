@@ -63,6 +63,7 @@ def test_dataset_to_correct(folder):
         triples = np.reshape(annotation['keypoints'], (-1, 3))
         assert set(triples[:, 2]) == {0, 2}
         assert (triples[triples[:, 2] == 0] == 0).all()
+        assert annotation['attributes'] == {'track_id': annotation['track_id']}  # for datumaro
         assert annotation['num_keypoints'] == (triples[:, 2] > 0).sum()
     assert content['categories'][0]['keypoints'] == list(POSETRACK.keypoints)
     bones = content['categories'][0]['skeleton']

@@ -1,5 +1,7 @@
 import csv
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from diffpose_mm.interchange import (
     write_poses_json,
 )
 
+ROOT = Path(__file__).resolve().parents[2]
 PLAIN = [name for name, made in POSE_FORMATS.items() if not made.modules]
 
 
@@ -65,14 +68,34 @@ def test_a_format_that_cannot_be_written_keeps_others_from_half_of_it(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_library_names_the_command(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'name, words',
+    [
+        ('parquet', 'pyarrow, which is not installed: pip install pyarrow'),
+        ('slp', 'sleap_io, which is not installed: pip install sleap-io'),
+        ('nwb', 'pynwb and ndx_pose, which are not installed: pip install pynwb ndx-pose'),
+        ('rrd', 'rerun, which is not installed: pip install rerun-sdk'),
+        ('deeplabcut', 'pandas and tables, which are not installed: pip install pandas tables'),
+    ],
+)
+def test_missing_library_names_the_command(tmp_path, monkeypatch, name, words):
     """Broken if somebody without it got a traceback, or a run was lost to it."""
     monkeypatch.setattr(requirements.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ModuleNotFoundError) as error:
-        write_formats(two_people(), ['csv', 'parquet'], tmp_path, 'walk')
-    text = str(error.value)
-    assert text == 'format parquet needs pyarrow, which is not installed: pip install pyarrow'
+        write_formats(two_people(), ['csv', name], tmp_path, 'walk')
+    assert str(error.value) == f'format {name} needs {words}'
     assert not list(tmp_path.iterdir())
+
+
+def test_formats_are_documented():
+    """Broken if somebody could not find out what a format loses, or what it needs."""
+    text = (ROOT / 'docs/interchange.md').read_text()
+    rows = dict(re.findall(r'^\| `([a-z-]+)` \| (.*) \|$', text, re.MULTILINE))
+    needed = set(re.findall(r'`pip install ([a-z- ]+)`', text))
+    assert set(POSE_FORMATS) <= set(rows)
+    assert {made.packages for made in POSE_FORMATS.values()} - {''} <= needed
+    extra = (ROOT / 'requirements/interchange.txt').read_text().splitlines()
+    assert {name for packages in needed for name in packages.split()} <= set(extra)
 
 
 def test_people_without_numbers(tmp_path):

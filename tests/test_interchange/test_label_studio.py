@@ -25,6 +25,8 @@ def test_every_label_is_one_of_the_project(tmp_path):
         'left_ear',
         'right_ear',
     }
+    order = [int(label.get('model_index')) for label in config.find('KeyPointLabels')]
+    assert order == list(range(15))  # its export to COCO is refused without
     image = config.find('Image')
     assert image.get('value') == '$image'
     seen = set()

@@ -57,7 +57,6 @@ def test_order_of_rows_does_not_matter(tmp_path):
 
 def test_parquet(tmp_path):
     """Broken if the columns had no types, or a frame without people were forgotten."""
-    pytest.importorskip('pyarrow')
     write_parquet(two_people(), tmp_path / 'walk.parquet')
     frame = pandas.read_parquet(tmp_path / 'walk.parquet')
     check(frame, two_people())
