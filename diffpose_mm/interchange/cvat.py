@@ -1,14 +1,16 @@
-"""CVAT for video 1.1: people as tracks of skeletons, to be corrected."""
+"""CVAT for video 1.1: people as tracks of skeletons, to be corrected; read back."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
 from ..files import atomic_write
-from .table import PoseTable
+from ..keypoint_sets import find_keypoint_set, keypoint_set
+from .table import PoseTable, TableBuilder
 
 LABEL = 'person'
 
@@ -97,3 +99,73 @@ def _add_skeleton(
             keyframe='1',
             points=f'{x:.3f},{y:.3f}',
         )
+
+
+def read_cvat(path: str | os.PathLike, keypoints: str | None = None) -> PoseTable:
+    """Read tracks of skeletons, as CVAT exports them or as :func:`write_cvat` does.
+
+    Joints that are ``outside`` are missing; what CVAT has interpolated counts. Labels are certain,
+    so all scores are 1.
+
+    Args:
+        path: The XML.
+        keypoints: Name of a set that gives the order of the joints. Default: that of the labels in
+            the file.
+
+    Raises:
+        ValueError: Names the file, the track and the frame.
+        OSError: It cannot be read.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+        return _table(root, keypoints)
+    except ElementTree.ParseError as error:
+        raise ValueError(f'{path}: is not XML, or was cut short ({error})') from error
+    except (ValueError, KeyError) as error:
+        what = f'an element has no {error}' if isinstance(error, KeyError) else error
+        raise ValueError(f'{path}: {what}') from error
+
+
+def _table(root: ElementTree.Element, keypoints: str | None) -> PoseTable:
+    tracks = [track for track in root.iter('track') if track.find('skeleton') is not None]
+    if not tracks:
+        raise ValueError('has no track with a skeleton: export as "CVAT for video 1.1"')
+    listed = [e.findtext('name') or '' for e in root.iter('label') if e.find('parent') is not None]
+    found = [point.attrib['label'] for track in tracks for point in track.iter('points')]
+    names = list(dict.fromkeys([*listed, *found]))
+    if keypoints is not None:
+        chosen = keypoint_set(keypoints).keypoints
+        if set(names) - set(chosen):
+            unknown = ', '.join(sorted(set(names) - set(chosen)))
+            raise ValueError(f'not in {keypoints}: {unknown}')
+        names = list(chosen)
+    people: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for place, track in enumerate(tracks):
+        number = int(track.get('id', place))
+        for skeleton in track.iter('skeleton'):
+            points = _points(skeleton, names)
+            if np.isfinite(points).any():
+                people.setdefault(int(skeleton.attrib['frame']), []).append((number, points))
+    size = root.findtext('.//meta//size')
+    last = max([*people, *([int(size) - 1] if size and size.isdigit() else [])], default=-1)
+    builder = TableBuilder(names)
+    for frame in range(last + 1):
+        builder.add_frame(frame)
+        for number, points in people.get(frame, ()):
+            builder.add_pose(points, np.where(np.isfinite(points[:, 0]), 1.0, np.nan), number)
+    sides = [root.findtext(f'.//original_size/{side}') for side in ('width', 'height')]
+    known = find_keypoint_set(names)
+    return builder.table(
+        skeleton=() if known is None else tuple((a, b) for a, b in known.skeleton),
+        absent=builder.never_there(),
+        image_size=(int(sides[0]), int(sides[1])) if sides[0] and sides[1] else None,
+    )
+
+
+def _points(skeleton: ElementTree.Element, names: list[str]) -> np.ndarray:
+    points = np.full((len(names), 2), np.nan)
+    for point in skeleton.iter('points'):
+        if point.get('outside') != '1':
+            x, y = point.attrib['points'].split(',')
+            points[names.index(point.attrib['label'])] = float(x), float(y)
+    return points

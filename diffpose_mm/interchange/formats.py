@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,6 +222,7 @@ POSE_FORMATS: dict[str, PoseFormat] = {
             _named(label_studio.write_label_studio),
             frozenset('keypoints tracks scores boxes frames times sizes'.split()),
             needs_size=True,
+            read=label_studio.read_label_studio,
         ),
         PoseFormat(
             'cvat',
@@ -229,6 +231,7 @@ POSE_FORMATS: dict[str, PoseFormat] = {
             _file(cvat.write_cvat),
             frozenset('keypoints tracks frames'.split()),
             needs_tracks=True,
+            read=cvat.read_cvat,
         ),
     )
 }
@@ -250,7 +253,9 @@ def guess_format(path: str | os.PathLike) -> str:
     path = Path(path)
     ending = path.suffix.lower()
     if path.is_dir():
-        return 'coco'
+        return 'label-studio' if (path / label_studio.FILES[0]).is_file() else 'coco'
+    if ending == '.xml':
+        return 'cvat'
     if ending in ('.h5', '.hdf5'):
         return 'deeplabcut'
     if ending == '.csv':
@@ -259,6 +264,8 @@ def guess_format(path: str | os.PathLike) -> str:
     if ending == '.json':
         with open(path, encoding='utf-8-sig') as file:
             start = file.read(1000).lstrip()
+        if re.match(r'\[\s*\{\s*"(id|data|annotations|predictions)"', start):
+            return 'label-studio'
         is_set = start.startswith('{') and '"instance_info"' not in start
         return 'coco' if is_set and '"meta_info"' not in start else 'json'
     if ending in ('.jsonl', '.parquet'):

@@ -2,9 +2,10 @@ import json
 from xml.etree import ElementTree
 
 import numpy as np
-from interchange_cases import two_people
+import pytest
+from interchange_cases import assert_same, two_people
 
-from diffpose_mm.interchange.label_studio import write_label_studio
+from diffpose_mm.interchange.label_studio import read_label_studio, write_label_studio
 
 
 def write(tmp_path, table):
@@ -70,3 +71,67 @@ def test_rectangle_stays_within_the_picture(tmp_path):
     tasks, _ = write(tmp_path, table)
     value = tasks[0]['predictions'][0]['result'][0]['value']
     assert (value['x'], value['y'], value['width']) == (0, 0, 100)
+
+
+def test_read_back(tmp_path):
+    """Broken if what was sent to be corrected came back as something else."""
+    expected = two_people(frame_sizes={3: (640, 360)})
+    write(tmp_path, expected)
+    found = read_label_studio(tmp_path / 'l', 'posetrack17')
+    assert_same(found, expected, but=('deviations', 'boxes', 'box_scores', 'fps'))
+    np.testing.assert_allclose(found.boxes[:4], expected.boxes[:4])  # others are cut by the border
+    assert found.frame_sizes == {3: (640, 360)}
+    assert len(read_label_studio(tmp_path / 'l/tasks.json').keypoints) == 15
+
+
+def corrected(tmp_path):
+    """An export: the noses moved by a tenth of the picture, and each task skipped afterwards."""
+    tasks, _ = write(tmp_path, two_people())
+    for task in tasks:
+        result = [dict(r) for r in task['predictions'][0]['result']]
+        for region in result:
+            region.pop('score', None)
+            if region['value'].get('keypointlabels') == ['nose']:
+                region['value'] = {**region['value'], 'x': region['value']['x'] + 10}
+        skipped = dict(result=[], was_cancelled=True)
+        task['annotations'] = [dict(result=result), skipped]
+    return tasks
+
+
+def test_corrections_count(tmp_path):
+    """Broken if the predictions were read again, or an annotator's skip deleted a frame."""
+    path = tmp_path / 'export.json'
+    path.write_text(json.dumps(corrected(tmp_path)))
+    found, expected = read_label_studio(path, 'posetrack17'), two_people()
+    moved = found.points - expected.points
+    np.testing.assert_allclose(moved[:, 0, 0][expected.present[:, 0]], 128)
+    np.testing.assert_allclose(moved[:, 1:][expected.present[:, 1:]], 0, atol=1e-9)
+    assert set(found.scores[found.present]) == {1}
+
+
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda task: task['data'].clear(), 'has no number of a frame'),
+        (lambda task: task.pop('data'), "'data' is missing"),
+        (
+            lambda task: task['annotations'][0]['result'][1].pop('parentID'),
+            "frame 3: the joint 'nose' is in no rectangle",
+        ),
+        (
+            lambda task: task['annotations'][0]['result'][1]['value'].update(
+                keypointlabels=['paw']
+            ),
+            "frame 3: 'paw' is none of the keypoints",
+        ),
+    ],
+)
+def test_bad_exports_are_named(tmp_path, change, words):
+    """Broken if a joint that an annotator added went to whoever came first."""
+    tasks = corrected(tmp_path)
+    change(tasks[3])
+    path = tmp_path / 'export.json'
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(ValueError, match=words) as error:
+        read_label_studio(path, 'posetrack17')
+    assert str(error.value).startswith(f'{path}: ')
