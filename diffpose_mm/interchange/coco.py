@@ -156,7 +156,7 @@ def _dataset(content: Any, keypoints: str | None) -> PoseTable:
     if isinstance(content, list):
         raise ValueError('is a list, not a data set; of COCO results give --from coco-results')
     if not isinstance(content, dict) or not isinstance(content.get('images'), list):
-        raise ValueError('has no "images"')
+        raise ValueError('has no "images": it is neither a COCO data set nor what infer writes')
     category = (content.get('categories') or [{}])[0]
     names = category.get('keypoints') or (keypoint_set(keypoints).keypoints if keypoints else None)
     if not names:
@@ -274,6 +274,11 @@ def read_coco_results(path: str | os.PathLike, keypoints: str | None = None) -> 
         builder = TableBuilder(names)
         for place, result in enumerate(content):
             number = result.get('image_id') if isinstance(result, dict) else None
+            named = (
+                re.fullmatch(r'(?:.*\D)?(\d+)\.\w+', number) if isinstance(number, str) else None
+            )
+            if named:  # names of pictures, as AlphaPose has them
+                number = result['image_id'] = int(named[1])
             if not isinstance(number, int) or number < 0:
                 raise ValueError(
                     f'entry {place} has image_id {number!r}, not the number of a frame'

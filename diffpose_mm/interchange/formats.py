@@ -250,7 +250,13 @@ def guess_format(path: str | os.PathLike) -> str:
     Raises:
         ValueError: Its name does not tell.
     """
-    path = Path(path)
+    try:
+        return _guessed(Path(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path}: is no text in UTF-8 ({error})') from error
+
+
+def _guessed(path: Path) -> str:
     ending = path.suffix.lower()
     if path.is_dir():
         return 'label-studio' if (path / label_studio.FILES[0]).is_file() else 'coco'

@@ -182,6 +182,8 @@ def _table(rows: list[dict], shared: dict[str, Any], keypoints: str | None) -> P
         or (chosen and chosen.keypoints)
         or list(dict.fromkeys(row['keypoint'] for row in rows))
     )
+    if not names:
+        raise ValueError('holds no rows, so the names of its keypoints are not known')
     place = {name: i for i, name in enumerate(names)}
     chosen = chosen or find_keypoint_set(names)
     builder = TableBuilder(names)

@@ -23,6 +23,7 @@ def read_poses_json(path: str | os.PathLike, keypoints: str | None = None) -> Po
     """Read the JSON of a clip, or the ``.jsonl`` that an interrupted run has left.
 
     mmpose's own JSON of a video can be read too; it does not say what its keypoints are called.
+    Its demo counts frames from 1, and so is the first frame of such a file taken for frame 0.
     A keypoint at (0, 0) with score 0 is missing, as docs/predictions.md says.
 
     Args:
@@ -96,7 +97,7 @@ def _entries(path: str) -> Iterator[dict]:
             'which can be given'
         ) from error
     if isinstance(content, dict) and isinstance(content.get('instance_info'), list):
-        content = content['instance_info']
+        content = _from_zero(content['instance_info'])
     if isinstance(content, list) and content and not isinstance(content[0], dict):
         content = None
     if not isinstance(content, list):
@@ -104,6 +105,18 @@ def _entries(path: str) -> Iterator[dict]:
     if content and 'image_id' in content[0]:
         raise ValueError('holds COCO results: give --from coco-results')
     yield from content
+
+
+def _from_zero(entries: list) -> list:
+    """Frames of mmpose's demo counted from 0."""
+    if not entries or not isinstance(entries[0], dict) or entries[0].get('frame_id') != 1:
+        return entries
+    return [
+        {**entry, 'frame_id': entry['frame_id'] - 1}
+        if isinstance(entry, dict) and isinstance(entry.get('frame_id'), int)
+        else entry
+        for entry in entries
+    ]
 
 
 def _log_entries(path: str) -> Iterator[dict]:
@@ -167,6 +180,8 @@ def _size(value: Any, what: str) -> tuple[int, int]:
         width, height = (int(side) for side in value)
     except (TypeError, ValueError) as error:
         raise ValueError(f'{what} is {value!r}, not width and height') from error
+    if min(width, height) <= 0:
+        raise ValueError(f'{what} is {value!r}, not width and height above 0')
     return width, height
 
 

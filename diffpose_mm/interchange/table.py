@@ -45,8 +45,8 @@ class PoseTable:
         left_out: What the file had and a table does not hold.
 
     Raises:
-        ValueError: Arrays that do not fit each other, numbers of frames or times that do not rise,
-            or one person twice in a frame.
+        ValueError: Arrays that do not fit each other, bones of keypoints that are not there, frames
+            or times that do not rise, or one person twice in a frame.
     """
 
     keypoints: tuple[str, ...]
@@ -87,6 +87,9 @@ class PoseTable:
             found = np.shape(getattr(self, name))
             if found != shape:
                 raise ValueError(f'{name} has the shape {found}, not {shape}')
+        for bone in self.skeleton:
+            if not all(0 <= end < joints for end in bone):
+                raise ValueError(f'skeleton: {list(bone)} is no pair of places in the keypoints')
         _check_rising('frame', self.frames, self.frames)
         _check_rising('time', self.times, self.frames)
         if (np.diff(self.frame) < 0).any():
@@ -234,9 +237,12 @@ def _check_rising(what: str, values: np.ndarray, frames: np.ndarray) -> None:
     wrong = np.flatnonzero(np.diff(values) <= 0)
     if len(wrong):
         i = wrong[0]
-        where = '' if what == 'frame' else f' of frame {frames[i + 1]}'
+        where, advice = '', ''
+        if what == 'time':
+            where, advice = f' of frame {frames[i + 1]}', ', or to be left out of the file'
         raise ValueError(
             f'{what} {values[i + 1]:g}{where} comes after {what} {values[i]:g}: they have to rise'
+            f'{advice}'
         )
 
 

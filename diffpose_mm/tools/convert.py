@@ -79,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
         # Filters of the poses come here, between reading and writing.
         if args.to_keypoints is not None:
             table = table.in_set(args.to_keypoints)
-        people = f'{len(table.tracks)} people' if table.is_tracked else 'people without numbers'
+        people = 'people without numbers'
+        if table.is_tracked:
+            people = f'{len(table.tracks)} {"person" if len(table.tracks) == 1 else "people"}'
         print(f'{path}: {len(table.frames)} frames, {len(table)} poses of {people}')
         written = [str(p) for p in write_formats(table, names, folder, stem)]
     print(f'written: {", ".join(written)}')

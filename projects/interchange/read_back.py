@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,13 @@ def _share(kept):
     return 'lost' if not any(kept) else f'{np.mean(kept):.0%} kept'
 
 
+def provenance():
+    git = ['git', 'rev-parse', '--short', 'HEAD']
+    commit = subprocess.run(git, capture_output=True, text=True, cwd=ROOT, check=True)
+    python = '.'.join(map(str, sys.version_info[:3]))
+    return f'{date.today()}, commit {commit.stdout.strip()}, Python {python}.'
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--out', type=Path, default=Path('work_dirs/interchange'))
@@ -206,7 +214,7 @@ def main():
     if args.table:
         text = args.table.read_text(encoding='utf-8')
         start, end = (re.escape(mark) for mark in MARKS)
-        block = '\n\n'.join([MARKS[0], '\n'.join(lines), MARKS[1]])
+        block = '\n\n'.join([MARKS[0], '\n'.join(lines), provenance(), MARKS[1]])
         args.table.write_text(
             re.sub(f'{start}.*{end}', lambda match: block, text, flags=re.DOTALL), encoding='utf-8'
         )

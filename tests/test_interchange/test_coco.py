@@ -129,3 +129,14 @@ def test_results_need_names(tmp_path):
     assert read_coco_results(path, 'coco17').keypoints == keypoint_set('coco17').keypoints
     with pytest.raises(ValueError, match='51'):
         read_coco_results(path, 'body25')
+
+
+def test_results_that_name_pictures(tmp_path):
+    """Broken if AlphaPose's results, whose image_id is a name, could not be read."""
+    path = tmp_path / 'alphapose.json'
+    names = '10.jpg', 'walk_9.jpg'
+    path.write_text(json.dumps([dict(image_id=name, keypoints=[1, 2, 0.5] * 17) for name in names]))
+    assert read_coco_results(path, 'coco17').frames.tolist() == [9, 10]
+    path.write_text(json.dumps([dict(image_id='walk.jpg', keypoints=[1, 2, 0.5] * 17)]))
+    with pytest.raises(ValueError, match="entry 0 has image_id 'walk.jpg', not the number"):
+        read_coco_results(path, 'coco17')

@@ -151,6 +151,12 @@ def test_unknown_files_are_named(tmp_path):
         read_poses(tmp_path / 'walk.mp4')
     with pytest.raises(FileNotFoundError, match='other.json does not exist'):
         read_poses(tmp_path / 'other.json')
+    (tmp_path / 'walk.csv').write_bytes(b'\xff\xfe')
+    with pytest.raises(ValueError, match='walk.csv: is no text in UTF-8'):
+        read_poses(tmp_path / 'walk.csv')
+    (tmp_path / 'walk.csv').write_text('frame_id,keypoint,x,y\n')
+    with pytest.raises(ValueError, match='walk.csv: holds no rows'):
+        read_poses(tmp_path / 'walk.csv')
     (tmp_path / 'results.json').write_text(json.dumps([dict(image_id=0, keypoints=[])]))
     with pytest.raises(ValueError, match='--from coco-results'):
         read_poses(tmp_path / 'results.json')

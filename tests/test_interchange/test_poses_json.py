@@ -99,6 +99,11 @@ def broken(**changes):
         ([[1, 2]], 'is not a list of frames'),
         ({'annotations': []}, 'is not a list of frames'),
         ([], 'holds no frame'),
+        (
+            clip([[]], image_size=[0, 4]),
+            r'meta.image_size is \[0, 4\], not width and height above 0',
+        ),
+        (clip([[]], skeleton=[[0, 2]]), r'skeleton: \[0, 2\] is no pair of places'),
         ([dict(image_id=1, keypoints=[])], 'holds COCO results: give --from coco-results'),
     ],
 )
@@ -120,6 +125,14 @@ def test_mmpose_says_no_names(tmp_path):
         read_poses_json(path)
     table = read_poses_json(path, 'coco17')
     assert table.keypoints[1] == 'left_eye' and table.track.tolist() == [NO_TRACK]
+
+
+def test_the_demo_of_mmpose_counts_from_one(tmp_path):
+    """Broken if every pose were drawn a frame late."""
+    person = dict(keypoints=[[1, 2]] * 17, keypoint_scores=[0.5] * 17)
+    entries = [dict(frame_id=number, instances=[person]) for number in (1, 2, 4)]
+    path = write_clip(tmp_path / 'a.json', dict(meta_info={}, instance_info=entries))
+    assert read_poses_json(path, 'coco17').frames.tolist() == [0, 1, 3]
 
 
 def test_hypotheses_are_said_to_be_left_out(tmp_path):

@@ -31,7 +31,7 @@ def test_convert_and_back(poses, tmp_path, capsys):
     np.testing.assert_allclose(a.points, b.points)
     assert a.track.tolist() == b.track.tolist() and a.fps == b.fps
     shown = capsys.readouterr().out
-    assert f'{poses}: 3 frames, 3 poses of 1 people' in shown
+    assert f'{poses}: 3 frames, 3 poses of 1 person' in shown
     assert f'written: {out / "walk_coco"}' in shown
 
 
