@@ -178,6 +178,14 @@ def pynwb_nwb(files):
     return result(rows, len(times), times)
 
 
+def first_cause(kind, error, trace):
+    """An error told by what began it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    print(f'{type(error).__name__}: {error}', file=sys.stderr)
+
+
 if __name__ == '__main__':
+    sys.excepthook = first_cause
     made = {**vars(label_consumers), **globals()}[sys.argv[1]](pathlib.Path(sys.argv[2]))
     print(json.dumps(made, default=float))

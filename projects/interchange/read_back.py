@@ -99,7 +99,7 @@ def consume(python, function, files):
         env={**os.environ, 'PYTHONPATH': '', 'MPLBACKEND': 'agg'},
     )
     if run.returncode:
-        return run.stderr.strip().splitlines()[-1]
+        return run.stderr.strip().splitlines()[-1].replace(str(files), 'FILES')
     return json.loads(run.stdout.splitlines()[-1])
 
 
@@ -148,6 +148,8 @@ def compare(name, table, found):
     lost = len(rows) - len(set(nearest.tolist()))
     px = gaps[np.arange(len(nearest)), nearest].max()
     cells = [count or 'as rows', _people(tracks, found['rows']), _share(names), _share(scores)]
+    if name == 'mot':
+        cells[2] = 'boxes'
     times = 'none'
     if found['times'] is not None:
         known = {f: t for f, t in zip(table.frames.tolist(), table.times.tolist())}
