@@ -185,6 +185,18 @@ def test_the_crop_is_held_until_the_box_leaves_it(parts):
     assert streaming.state.renewals == 1
 
 
+def test_the_config_says_how_long_a_crop_is_held(parts):
+    """Broken if a model's own tolerance were ignored, or that of a call did not go before it."""
+    model, pipeline = parts
+    cfg = dict(model.test_cfg, crop_tolerance=0.2)
+    assert StreamingPoser(*parts, OFFSETS).crop_tolerance == 0.05
+    assert StreamingPoser(*parts, OFFSETS, test_cfg=cfg).crop_tolerance == 0.2
+    assert StreamingPoser(*parts, OFFSETS, 0.0, test_cfg=cfg).crop_tolerance == 0.0
+    model.head.check_test_cfg(cfg)
+    with pytest.raises(ValueError, match='crop_tolerance=-1'):
+        StreamingPoser(*parts, OFFSETS, test_cfg=dict(cfg, crop_tolerance=-1))
+
+
 def test_with_one_crop_in_the_window_the_result_is_exact_again(parts):
     boxes = [[10, 10, 45, 80]] * 4 + [[30, 10, 65, 80]] * 6
     streaming, plain = StreamingPoser(*parts, OFFSETS), ClipPoser(*parts)
