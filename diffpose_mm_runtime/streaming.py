@@ -18,7 +18,7 @@ class StreamingExportedPoser(StreamCrops, ExportedPoser):
     """What ``diffpose_mm.apis.StreamingPoser`` is to torch, by an exported model.
 
     Args:
-        folder, engine, threads, **settings: As of :class:`ExportedPoser`.
+        folder, engine, threads, precision, **settings: As of :class:`ExportedPoser`.
         offsets: Frames of a window relative to its keyframe. Defaults to those of the export.
         crop_tolerance, state: As of :class:`StreamCrops`.
     """
@@ -31,9 +31,10 @@ class StreamingExportedPoser(StreamCrops, ExportedPoser):
         offsets: Sequence[int] | None = None,
         crop_tolerance: float = 0.05,
         state: StreamState | None = None,
+        precision: str = 'float32',
         **settings: Any,
     ) -> None:
-        ExportedPoser.__init__(self, folder, engine, threads, **settings)
+        ExportedPoser.__init__(self, folder, engine, threads, precision, **settings)
         StreamCrops.__init__(self, offsets or self.frame_offsets, crop_tolerance, state)
 
     def __call__(self, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
