@@ -41,6 +41,11 @@ def _openvino_core() -> Any:
     return openvino.Core()
 
 
+def capabilities() -> list[str]:
+    """What OpenVINO says that this processor computes in, as 'FP32' and 'BF16'."""
+    return _openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
 def check_precision(precision: str, engine: str) -> None:
     """Raise unless an engine computes in a number format on this processor.
 
@@ -53,7 +58,7 @@ def check_precision(precision: str, engine: str) -> None:
         return
     if engine != 'openvino':
         raise ValueError(f"engine={engine!r} computes in float32 here: {precision} is OpenVINO's")
-    if 'BF16' not in _openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+    if 'BF16' not in capabilities():
         raise ValueError(
             f"precision={precision!r}: this processor has none; take precision='float32'"
         )
