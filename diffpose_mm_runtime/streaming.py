@@ -18,7 +18,7 @@ class StreamingExportedPoser(StreamCrops, ExportedPoser):
     """What ``diffpose_mm.apis.StreamingPoser`` is to torch, by an exported model.
 
     Args:
-        folder, engine, threads, **settings: As of :class:`ExportedPoser`.
+        folder, engine, threads, precision, **settings: As of :class:`ExportedPoser`.
         offsets: Frames of a window relative to its keyframe. Defaults to those of the export.
         crop_tolerance: As of :class:`StreamCrops`. Defaults to that of the export.
         state: As of :class:`StreamCrops`.
@@ -32,9 +32,10 @@ class StreamingExportedPoser(StreamCrops, ExportedPoser):
         offsets: Sequence[int] | None = None,
         crop_tolerance: float | None = None,
         state: StreamState | None = None,
+        precision: str = 'float32',
         **settings: Any,
     ) -> None:
-        ExportedPoser.__init__(self, folder, engine, threads, **settings)
+ExportedPoser.__init__(self, folder, engine, threads, precision, **settings)
         if crop_tolerance is None:
             crop_tolerance = self.manifest['test_cfg'].get('crop_tolerance', CROP_TOLERANCE)
         StreamCrops.__init__(self, offsets or self.frame_offsets, crop_tolerance, state)

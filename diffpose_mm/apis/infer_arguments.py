@@ -11,6 +11,7 @@ from ..report import MAX_MEGABYTES
 from .exported import ENGINES
 from .formats import FORMATS
 from .options import InferenceOptions
+from .precision import PRECISIONS
 
 DEFAULTS = InferenceOptions()
 
@@ -95,6 +96,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--model', metavar='DIR', help='what export wrote, for --engine')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
+    parser.add_argument(
+        '--precision',
+        choices=list(PRECISIONS),
+        default='float32',
+        help='number format of backbone and neck; float16 on GPUs alone (default: float32)',
+    )
 
     people = parser.add_argument_group('who is in a frame')
     people.add_argument('--boxes', metavar='FILE', help='boxes in a JSON file; no detector runs')

@@ -99,6 +99,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         det_weights=args.det_checkpoint,
         det_cat_ids=args.det_cat_ids,
         show_progress=True,
+        precision=args.precision,
     )
     results = inferencer(args.input, **options)
     others = [osp.join(args.out, name) for name in OTHERS]
