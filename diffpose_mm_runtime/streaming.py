@@ -35,7 +35,7 @@ class StreamingExportedPoser(StreamCrops, ExportedPoser):
         precision: str = 'float32',
         **settings: Any,
     ) -> None:
-ExportedPoser.__init__(self, folder, engine, threads, precision, **settings)
+        ExportedPoser.__init__(self, folder, engine, threads, precision, **settings)
         if crop_tolerance is None:
             crop_tolerance = self.manifest['test_cfg'].get('crop_tolerance', CROP_TOLERANCE)
         StreamCrops.__init__(self, offsets or self.frame_offsets, crop_tolerance, state)
