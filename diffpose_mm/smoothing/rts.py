@@ -33,7 +33,10 @@ class RTS:
         noise: 'std', 'score', 'constant', or 'auto': 'std' where all people have it, else 'score'.
         floor, std_gain, score_gain, constant: See above.
         tail: Degrees of freedom; 0 for Gaussian errors.
-        rounds: How often the weights are made anew.
+        sway: What a whole person moves by from frame to frame on their own or the camera's account,
+            in sizes: white noise that their joints share, estimated from all of them and kept. 0
+            for none.
+        rounds: How often weights and shared movement are made anew.
 
     Raises:
         ValueError: A setting that is out of range.
@@ -47,12 +50,13 @@ class RTS:
     score_gain: float = 0.1
     constant: float = 0.03
     tail: float = 4.0
+    sway: float = 0.05
     rounds: int = 3
 
     def __post_init__(self) -> None:
         """Check the values."""
         positive(self, 'agility', 'floor', 'constant')
-        positive(self, 'std_gain', 'score_gain', 'tail', or_zero=True)
+        positive(self, 'std_gain', 'score_gain', 'tail', 'sway', or_zero=True)
         if self.order not in (1, 2):
             raise ValueError(f'order={self.order!r} has to be 1 or 2')
         if self.noise not in NOISES:
@@ -105,13 +109,31 @@ class RTS:
         prior = np.array([[3.0], [30.0]])[: self.order] * track.size
         prior = np.broadcast_to(prior**2, (self.order, width))
         weights = np.ones_like(variances)
-        for left in range(self.rounds if self.tail else 0, -1, -1):
+        common, common_variance = np.zeros((count, 1, 2)), np.zeros((count, 1, 2))
+        steady = self._steady(track, runs)
+        for left in range(self.rounds, -1, -1):
+            moved = (values.reshape(shape) - common).reshape(count, width)
             mean, variance = smooth_coordinates(
-                track.times, values, variances / weights, starts, inside, density, prior
+                track.times, moved, variances / weights, starts, inside, density, prior
             )
-            if left:
+            if not left:
+                break
+            precision = np.where(steady, (weights / variances).reshape(shape), 0)
+            residual = np.where(steady, (values - mean).reshape(shape), 0)
+            if self.sway:
+                total = precision.sum(axis=1, keepdims=True) + 1 / (self.sway * track.size) ** 2
+                common = (precision * residual).sum(axis=1, keepdims=True) / total
+                common_variance = 1 / total
+            if self.tail:
                 # The two coordinates of a joint share a weight (expectation of its precision).
-                square = ((values - mean) ** 2 + variance) / variances
-                square = np.nan_to_num(square).reshape(shape).sum(axis=2)
+                error = (values - mean).reshape(shape) - common
+                square = (error**2 + variance.reshape(shape)) / variances.reshape(shape)
+                square = np.nan_to_num(square).sum(axis=2)
                 weights = flat((self.tail + 2) / (self.tail + square))
-        return mean.reshape(shape), np.sqrt(variance).reshape(shape)
+        places = mean.reshape(shape) + common
+        return places, np.sqrt(variance.reshape(shape) + common_variance)
+
+    def _steady(self, track: Track, runs: Runs) -> np.ndarray:
+        """(T, K, 1) joints that may say where the whole person has moved."""
+        best = np.max(track.scores, axis=1, where=runs.measured, initial=0, keepdims=True)
+        return (runs.measured & (track.scores >= 0.3 * best))[..., None]
