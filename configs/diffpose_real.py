@@ -11,7 +11,8 @@ teacher's, of videos that nobody annotated, and the truth of drawn people::
     mim run diffpose_mm cache_features diffpose_real --views 3 --amp
     mim train diffpose_mm diffpose_real.py --features features/diffpose_real --amp
 
-Frames two apart: 4 frames before and after, an eighth of a second at 30 frames a second.
+The nearest frames, which steady a joint, and those 4 away, an eighth of a second at 30 frames a
+second, which see what something hides in between.
 docs/real_people.md has the ten lines for a model of one's own, and what this one reaches.
 """
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,14 @@ def check_engine(engine: str, kind: str) -> None:
         raise ModuleNotFoundError(f'engine={engine!r} is not installed: pip install {engine}')
 
 
+@cache
+def _openvino_core() -> Any:
+    """OpenVINO's core, which lives as long as the process: models are of its plug-ins."""
+    import openvino
+
+    return openvino.Core()
+
+
 def load_part(path: Path, engine: str, threads: int = 0) -> Part:
     """A part, ready to run on the CPU.
 
@@ -39,17 +49,15 @@ def load_part(path: Path, engine: str, threads: int = 0) -> Part:
         threads: 0 leaves the choice to the engine.
     """
     if engine == 'openvino':
-        import openvino
-
         # By itself OpenVINO takes bfloat16 where the processor has it.
         config: dict = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
         if threads:
             config['INFERENCE_NUM_THREADS'] = threads
-        model = openvino.Core().compile_model(str(path), 'CPU', config)
+        model = _openvino_core().compile_model(str(path), 'CPU', config)
         outputs = model.outputs
 
         def run(*arrays: np.ndarray) -> list[np.ndarray]:
-            found = model(list(arrays))
+            found = model(list(arrays), share_inputs=False)
             return [np.array(found[output]) for output in outputs]
 
         return run

@@ -22,8 +22,6 @@ import sys
 import time
 from pathlib import Path
 
-import host
-
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / 'work_dirs' / 'matrix'
 RESULTS = ROOT / '.dev' / 'matrix' / 'results'
@@ -31,7 +29,7 @@ DOCS = ROOT / 'docs' / 'installation.md'
 HERE = '.dev/matrix'
 PYTHONS = ('3.10', '3.11', '3.12', '3.13')
 CELLS = [f'{stack}-py{python}' for stack in ('pins', 'current') for python in PYTHONS]
-CELLS += ['onedl-py3.11', 'onedl-py3.12', 'host-py3.12']
+CELLS += ['onedl-py3.11', 'onedl-py3.12']
 IMPOSSIBLE = {'pins-py3.13': 'numpy 1.26 has no wheel for Python 3.13'}
 STEPS = ('cold', 'setup', 'again', 'check', 'import', 'suite', 'smoke', 'inferencer', 'exchange')
 VERSIONS = """
@@ -60,8 +58,6 @@ class Cell:
         self.stack, self.python = name.split('-py')
         self.folder = WORK / name
         self.venv, self.pip_cache = self.folder / 'venv', self.folder / 'pip'
-        if self.stack == 'host':
-            self.venv = self.folder / 'wheels' / 'venv'
         self.results_file = RESULTS / f'{name}.json'
         try:
             self.results = json.loads(self.results_file.read_text())
@@ -114,8 +110,6 @@ class Cell:
 
     def set_up(self, step):
         """Make the environment anew; what `cold` downloaded is there for `setup`."""
-        if self.stack == 'host':
-            return host.set_up(self, step, find_python(self.python))
         shutil.rmtree(self.venv, ignore_errors=True)
         cache = dict(PIP_CACHE_DIR=str(self.pip_cache))
         if step == 'setup' and not self.pip_cache.is_dir():
@@ -129,15 +123,6 @@ class Cell:
         size = subprocess.check_output(['du', '-sm', self.venv], text=True).split()[0]
         load = round(os.getloadavg()[1], 1)
         return dict(seconds=seconds, megabytes=int(size), load=load)
-
-    def ready(self):
-        """Whether the environment is there and whole."""
-        last = self.venv / ('bin/pytest' if self.stack == 'host' else 'stamps/package')
-        return last.exists()
-
-    def steps(self, wanted):
-        """Those that this cell has: a host is set up once, by its install.sh."""
-        return [s for s in wanted if self.stack != 'host' or s not in ('setup', 'again')]
 
     def again(self):
         """What a set-up takes that has nothing to do."""
@@ -259,16 +244,15 @@ def run_cell(cell, steps, keep):
     """Run the steps of a cell that are not done yet; one that fails does not stop the others."""
     cell.folder.mkdir(parents=True, exist_ok=True)
     now = commit()
-    missing = [step for step in cell.steps(steps) if not cell.done(step, now)]
+    missing = [step for step in steps if not cell.done(step, now)]
     if not missing:
         print(f'[matrix] {cell.name}: done at {now}', flush=True)
         return True
     if find_python(cell.python) is None:
         print(f'[matrix] {cell.name}: no Python {cell.python} on this machine', flush=True)
         return False
-    first = 'cold' if cell.stack == 'host' else 'setup'
-    if first not in missing and not cell.ready():
-        missing.insert(0, first)
+    if 'setup' not in missing and not (cell.venv / 'stamps/package').exists():
+        missing.insert(0, 'setup')
     good = True
     for step in missing:
         print(f'[matrix] {cell.name}: {step} ...', flush=True)
@@ -289,11 +273,11 @@ def run_cell(cell, steps, keep):
 
 
 # ---- the table ------------------------------------------------------------------------------
-def mark(results, step, text=None, missing='not run'):
+def mark(results, step, text=None):
     """A cell of the table: what came out, or that it was not run."""
     result = results.get(step)
     if result is None:
-        return missing
+        return 'not run'
     if not result['ok']:
         return 'FAILED: ' + result['message'].replace('|', '/')[:80]
     return text(result) if text else 'yes'
@@ -322,15 +306,14 @@ def row(name):
                 torch='torch', numpy='numpy', cv2='OpenCV', mmcv='mmcv', mmdet='mmdet'
             ).items()  # fmt: skip
         )
-    once = 'no such step' if stack == 'host' else 'not run'
     dates = sorted({f'{result["date"]} {result["commit"]}' for result in results.values()})
     columns = [
         stack,
         python,
         shown,
         mark(results, 'cold', seconds),
-        mark(results, 'setup', seconds, once),
-        mark(results, 'again', lambda r: f'{r["seconds"]} s', once),
+        mark(results, 'setup', seconds),
+        mark(results, 'again', lambda r: f'{r["seconds"]} s'),
         mark(results, 'import'),
         mark(results, 'suite', lambda r: re.sub(r' in .*', '', r['summary'])),
         mark(results, 'smoke', lambda r: f'AP {r["ap"]:.1f} %, {r["seconds"]} s'),
