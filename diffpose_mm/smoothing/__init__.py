@@ -1,7 +1,7 @@
 """Poses made steady over time: a causal filter, and a smoother that knows what is sure."""
 
 from .one_euro import OneEuro
-from .predictions import METHODS, CausalSmoother, smooth_predictions
 from .rts import RTS
+from .smoothed import METHODS, CausalSmoother, smooth_predictions
 
 __all__ = ['METHODS', 'RTS', 'CausalSmoother', 'OneEuro', 'smooth_predictions']

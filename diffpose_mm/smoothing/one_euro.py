@@ -2,6 +2,8 @@
 
 Casiez, Roussel and Vogel, 1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in
 Interactive Systems, CHI 2012. Each step has a length of its own, as frames of real videos have.
+Beside the paper: what all joints of a person move by together (the median) is not filtered, so that
+neither a walk nor a camera that shakes lets the pose lag behind.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .settings import positive
+
+_FEWEST = 4
+"""Joints that can say what a person moves by."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +27,16 @@ class OneEuro:
         beta: What the cut-off rises by for a speed of one person's size a second, Hz. More
             follows faster.
         derivative_cutoff: Cut-off frequency of the speed, Hz.
+        together: Shared movement passes as it is; False for the filter as it was published.
 
     Raises:
         ValueError: A setting that is out of range.
     """
 
-    min_cutoff: float = 1.0
-    beta: float = 5.0
+    min_cutoff: float = 4.0
+    beta: float = 10.0
     derivative_cutoff: float = 1.0
+    together: bool = True
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -70,6 +77,7 @@ class OneEuroState:
         if self._places is None:
             self._places = np.array(points, float)
             self._speeds = np.zeros_like(self._places)
+            self._last = self._places.copy()
             self._times = np.full(len(points), -np.inf)
             self._frames = np.full(len(points), -np.inf)
         if self.size is None:
@@ -79,6 +87,9 @@ class OneEuroState:
         fresh = present & ~known
         step = (time - self._times[known])[:, None]
         place = self._places[known]
+        moved = points[known] - self._last[known]
+        if settings.together and len(moved) >= _FEWEST:
+            place = place + np.median(moved, axis=0)
         speed = (points[known] - place) / step
         share = _share(settings.derivative_cutoff, step)
         speed = share * speed + (1 - share) * self._speeds[known]
@@ -88,6 +99,7 @@ class OneEuroState:
         self._speeds[known] = speed
         self._places[fresh], self._speeds[fresh] = points[fresh], 0
         self._times[present], self._frames[present] = time, frame
+        self._last[present] = points[present]
         return np.where(present[:, None], self._places, points)
 
 

@@ -10,6 +10,7 @@ from .kalman import smooth_coordinates
 from .settings import positive
 from .tracks import Runs, Track
 
+_MOST_DOUBT = 0.95
 NOISES = ('auto', 'std', 'score', 'constant')
 
 
@@ -19,20 +20,24 @@ class RTS:
 
     The standard deviation of a measured coordinate, in sizes of the person, is
 
-    - ``std``: root(floor^2 + (std_gain * keypoint_std)^2), of the spread of the hypotheses;
-    - ``score``: floor + score_gain * (1 - score), where there is no spread;
+    - ``std``: root(floor^2 + (std_gain * s)^2), s that of the hypotheses (``keypoint_std``);
+    - ``score``: root(floor^2 + (score_gain * (1 - score))^2), where there is no spread;
     - ``constant``: ``constant``, the same for all.
 
-    Joints that are far from where the others would have them count less (Student's t with
-    ``tail`` degrees of freedom, by reweighting), since a joint that jumps to the other leg is no
-    Gaussian error.
+    A joint that is taken for another one, or for a thing, is no Gaussian error: with a chance of
+    ``doubt + doubt_by_std * s + doubt_by_score * (1 - score)`` (the terms that the noise knows) a
+    joint is an outlier, whose standard deviation is greater by ``reach``. What is one is weighed
+    anew in each round by how far the joint is from where its other frames would have it: the
+    expectation of its precision in a mixture of two Gaussians (Lange and Sinsheimer, Normal/
+    independent distributions and their applications in robust regression, 1993).
 
     Attributes:
         order: 1: velocities are constant but for noise; 2: accelerations are.
         agility: Root of the density of that noise: sizes / s^1.5 for order 1, sizes / s^2.5 for 2.
         noise: 'std', 'score', 'constant', or 'auto': 'std' where all people have it, else 'score'.
         floor, std_gain, score_gain, constant: See above.
-        tail: Degrees of freedom; 0 for Gaussian errors.
+        doubt, doubt_by_std, doubt_by_score: See above; all 0 for Gaussian errors.
+        reach: Standard deviation of an outlier, in sizes.
         sway: What a whole person moves by from frame to frame on their own or the camera's account,
             in sizes: white noise that their joints share, estimated from all of them and kept. 0
             for none.
@@ -42,21 +47,25 @@ class RTS:
         ValueError: A setting that is out of range.
     """
 
-    order: int = 2
-    agility: float = 10.0
+    order: int = 1
+    agility: float = 5.5
     noise: str = 'auto'
-    floor: float = 0.01
-    std_gain: float = 1.0
+    floor: float = 0.03
+    std_gain: float = 0.3
     score_gain: float = 0.1
     constant: float = 0.03
-    tail: float = 4.0
-    sway: float = 0.05
-    rounds: int = 3
+    doubt: float = 0.05
+    doubt_by_std: float = 1.2
+    doubt_by_score: float = 0.75
+    reach: float = 0.65
+    sway: float = 0.5
+    rounds: int = 4
 
     def __post_init__(self) -> None:
         """Check the values."""
-        positive(self, 'agility', 'floor', 'constant')
-        positive(self, 'std_gain', 'score_gain', 'tail', 'sway', or_zero=True)
+        positive(self, 'agility', 'floor', 'constant', 'reach')
+        positive(self, 'std_gain', 'score_gain', 'sway', or_zero=True)
+        positive(self, 'doubt', 'doubt_by_std', 'doubt_by_score', or_zero=True)
         if self.order not in (1, 2):
             raise ValueError(f'order={self.order!r} has to be 1 or 2')
         if self.noise not in NOISES:
@@ -64,26 +73,38 @@ class RTS:
         if not isinstance(self.rounds, int) or self.rounds < 0:
             raise ValueError(f'rounds={self.rounds!r} has to be a whole number of at least 0')
 
-    def deviations(self, track: Track) -> np.ndarray:
-        """(T, K, 2) standard deviations of the joints of a track, image pixels."""
-        shape = track.points.shape
+    def noise_of(self, track: Track) -> tuple[np.ndarray, np.ndarray]:
+        """What is expected of the errors of the joints of a track.
+
+        Returns:
+            (T, K) standard deviations of a coordinate, image pixels, and (T, K) chances that the
+            joint is an outlier.
+
+        Raises:
+            ValueError: The spread is asked for, and there is none.
+        """
+        shape = track.scores.shape
         noise = self.noise
         if noise == 'auto':
             noise = 'score' if track.std is None else 'std'
+        spread, unsure = np.zeros(shape), np.zeros(shape)
         if noise == 'std':
             if track.std is None:
                 raise ValueError(
                     "noise='std' needs keypoint_std of every person: infer with --hypotheses 2 or "
                     "more, or take 'score' or 'constant'"
                 )
-            spread = self.std_gain * np.nan_to_num(track.std) / track.size
-            sizes = np.hypot(self.floor, spread)
-        elif noise == 'score':
+            spread = np.sqrt((np.nan_to_num(track.std) ** 2).mean(axis=2)) / track.size
+        if noise != 'constant':
             unsure = 1 - np.clip(np.nan_to_num(track.scores), 0, 1)
-            sizes = np.broadcast_to((self.floor + self.score_gain * unsure)[..., None], shape)
+        if noise == 'std':
+            sizes = np.hypot(self.floor, self.std_gain * spread)
+        elif noise == 'score':
+            sizes = np.hypot(self.floor, self.score_gain * unsure)
         else:
             sizes = np.full(shape, self.constant)
-        return sizes * track.size
+        doubts = self.doubt + self.doubt_by_std * spread + self.doubt_by_score * unsure
+        return sizes * track.size, np.clip(doubts, 0, _MOST_DOUBT)
 
     def __call__(self, track: Track, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
         """Smooth a track.
@@ -103,33 +124,33 @@ class RTS:
 
         inside, starts = flat(runs.inside), flat(runs.starts)
         values = np.where(runs.measured[..., None], track.points, np.nan).reshape(count, width)
-        variances = self.deviations(track).reshape(count, width) ** 2
+        deviations, doubts = self.noise_of(track)
+        variances = deviations**2
+        wide = variances + (self.reach * track.size) ** 2
         density = np.full(width, (self.agility * track.size) ** 2)
         # A person rarely moves by more than three of their own sizes in a second.
         prior = np.array([[3.0], [30.0]])[: self.order] * track.size
         prior = np.broadcast_to(prior**2, (self.order, width))
-        weights = np.ones_like(variances)
+        weights = 1 - doubts + doubts * variances / wide
         common, common_variance = np.zeros((count, 1, 2)), np.zeros((count, 1, 2))
         steady = self._steady(track, runs)
         for left in range(self.rounds, -1, -1):
             moved = (values.reshape(shape) - common).reshape(count, width)
+            noise = flat(variances / weights)
             mean, variance = smooth_coordinates(
-                track.times, moved, variances / weights, starts, inside, density, prior
+                track.times, moved, noise, starts, inside, density, prior
             )
             if not left:
                 break
-            precision = np.where(steady, (weights / variances).reshape(shape), 0)
-            residual = np.where(steady, (values - mean).reshape(shape), 0)
             if self.sway:
+                precision = np.where(steady, (weights / variances)[..., None], 0)
+                residual = np.where(steady, (values - mean).reshape(shape), 0)
                 total = precision.sum(axis=1, keepdims=True) + 1 / (self.sway * track.size) ** 2
                 common = (precision * residual).sum(axis=1, keepdims=True) / total
                 common_variance = 1 / total
-            if self.tail:
-                # The two coordinates of a joint share a weight (expectation of its precision).
-                error = (values - mean).reshape(shape) - common
-                square = (error**2 + variance.reshape(shape)) / variances.reshape(shape)
-                square = np.nan_to_num(square).sum(axis=2)
-                weights = flat((self.tail + 2) / (self.tail + square))
+            error = (values - mean).reshape(shape) - common
+            square = np.nan_to_num(error**2 + variance.reshape(shape)).sum(axis=2)
+            weights = _weights(square, variances, wide, doubts)
         places = mean.reshape(shape) + common
         return places, np.sqrt(variance.reshape(shape) + common_variance)
 
@@ -137,3 +158,24 @@ class RTS:
         """(T, K, 1) joints that may say where the whole person has moved."""
         best = np.max(track.scores, axis=1, where=runs.measured, initial=0, keepdims=True)
         return (runs.measured & (track.scores >= 0.3 * best))[..., None]
+
+
+def _weights(
+    square: np.ndarray, variances: np.ndarray, wide: np.ndarray, doubts: np.ndarray
+) -> np.ndarray:
+    """Expected precision of a joint, as a share of that of one that is no outlier.
+
+    Args:
+        square: Squared distance from where it should be, x and y together.
+        variances, wide: Of a coordinate, of a good joint and of an outlier.
+        doubts: Chance of an outlier before the distance is known.
+
+    Returns:
+        As the arguments, in (0, 1].
+    """
+    good = (1 - doubts) / variances * np.exp(-square / 2 / variances)
+    far = doubts / wide * np.exp(-square / 2 / wide)
+    total = good + far
+    # Where both are too small for a number, it is an outlier.
+    share = np.divide(good, total, out=np.where(doubts > 0, 0.0, 1.0), where=total > 0)
+    return share + (1 - share) * variances / wide

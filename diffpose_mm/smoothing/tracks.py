@@ -1,4 +1,4 @@
-"""People over time, as arrays: what predictions say of one track, and where its joints have gaps."""
+"""People over time, as arrays: predictions of one track, and where its joints have gaps."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def score(videos) -> dict[str, float]:
             columns['MPJVE'].append(velocity_errors(points, real, truth.frames))
             columns['MPJAE'].append(acceleration_errors(points, real, truth.frames))
             columns['jitter'].append(still_jitter(points, real, truth.frames, STILL))
-    means = {name: np.nanmean(np.concatenate([v.ravel() for v in vs]))
-             for name, vs in columns.items()}
-    return {n: float(v * (100 if n in ('PCK', 'occluded', 'clear') else 1))
-            for n, v in means.items()}
+    means = {
+        name: np.nanmean(np.concatenate([v.ravel() for v in vs])) for name, vs in columns.items()
+    }
+    return {
+        n: float(v * (100 if n in ('PCK', 'occluded', 'clear') else 1)) for n, v in means.items()
+    }

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..version import __version__
-from .clip import (
+from .one_euro import OneEuro, OneEuroState
+from .poses import (
     ASSUMED_FPS,
     Pose,
     WhoIsWho,
@@ -19,9 +20,7 @@ from .clip import (
     read_pose,
     read_times,
 )
-from .one_euro import OneEuro, OneEuroState
 from .rts import RTS
-from .settings import positive
 from .tracks import find_runs
 
 METHODS = {'rts': RTS, 'one-euro': OneEuro}
