@@ -25,13 +25,14 @@ BODY = np.arange(17) >= 5
 CUT_OFF, RATE = 6.0, 60.0
 
 
-def videos(folder: Path, labels: str, out: Path) -> list[tuple[list, dict]]:
+def videos(folder: Path, labels: str, out: Path, count: int = 4) -> list[tuple[list, dict]]:
     """Predictions and truth of each camera, as :func:`posing.videos` gives them.
 
     Args:
         folder: With the videos and their calibration.
         labels: Thunder's, as projects/real/compare.py writes them.
         out: Folder that keeps the poses.
+        count: The first so many cameras; all say what is true.
     """
     people = {name: main_person(read_teacher(labels, name)) for name in NAMES}
     joints, scores = map(np.stack, zip(*(joints_of(people[name]) for name in NAMES)))
@@ -39,7 +40,7 @@ def videos(folder: Path, labels: str, out: Path) -> list[tuple[list, dict]]:
     seen = from_other_views(cameras, joints, scores)
     steady = filtfilt(*butter(2, CUT_OFF / (RATE / 2)), seen, axis=1)
     inferencer, found = None, []
-    for name, points in zip(NAMES, steady):
+    for name, points in list(zip(NAMES, steady))[:count]:
         file = out / 'real' / f'{name}.json'
         boxes = [person['bbox'][0] for person in people[name] if person]
         if not file.exists():

@@ -14,6 +14,11 @@ STILL = 0.5
 """Pixels a frame below which a joint is at rest."""
 
 
+def _mean(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else float('nan')
+
+
 def score(videos) -> dict[str, float]:
     """Figures over videos of (predictions, truth), as :func:`posing.videos` gives them.
 
@@ -46,9 +51,7 @@ def score(videos) -> dict[str, float]:
             columns['MPJVE'].append(velocity_errors(points, real, truth.frames))
             columns['MPJAE'].append(acceleration_errors(points, real, truth.frames))
             columns['jitter'].append(still_jitter(points, real, truth.frames, STILL))
-    means = {
-        name: np.nanmean(np.concatenate([v.ravel() for v in vs])) for name, vs in columns.items()
-    }
+    means = {name: _mean(np.concatenate([v.ravel() for v in vs])) for name, vs in columns.items()}
     return {
         n: float(v * (100 if n in ('PCK', 'occluded', 'clear') else 1)) for n, v in means.items()
     }
