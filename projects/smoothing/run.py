@@ -2,10 +2,10 @@
 
     python projects/smoothing/run.py --out work_dirs/smoothing
 
-synthesizes held-out videos, poses them once (both are kept in OUT), smooths them in every way of the
-table of docs/smoothing.md and prints it. With --real SHARED and --labels DIR (see
-projects/real/compare.py) also the man who is seen by four cameras. OUT/smoothing.json has all figures
-and what they were made of.
+synthesizes held-out videos, poses them once (both are kept in OUT), smooths them in every way of
+the table of docs/smoothing.md and prints it. With --real SHARED and --labels DIR (see
+projects/real/compare.py) also the man who is seen by four cameras. OUT/smoothing.json has all
+figures and what they were made of.
 """
 
 import argparse
