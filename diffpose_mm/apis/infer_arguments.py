@@ -8,6 +8,7 @@ from mmengine.config import DictAction
 from ..detectors import FORMS
 from ..keypoint_sets import KEYPOINT_SETS
 from ..report import MAX_MEGABYTES
+from ..smoothing import METHODS
 from .exported import ENGINES
 from .formats import FORMATS
 from .options import InferenceOptions
@@ -146,6 +147,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     clip.add_argument(
         '--frame-offsets', type=int, nargs='+', help="the window's frames (default: the config's)"
+    )
+    clip.add_argument(
+        '--smooth',
+        choices=list(METHODS),
+        help='write NAME_smooth.json beside the poses as they are: made steady over time with '
+        '(rts) or without (one-euro) looking ahead; report.html shows them (docs/smoothing.md)',
     )
     clip.add_argument(
         '--as-clip', action='store_true', help='images of a folder are consecutive frames'

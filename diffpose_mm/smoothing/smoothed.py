@@ -51,7 +51,7 @@ def smooth_predictions(
             track, and nothing is carried over it.
         fps: Frames a second where frames have no ``time``. Defaults to ``meta.fps``, else 25.
         min_score: A joint of this score or less counts as not found.
-        advance: Called after each track ('rts') or frame ('one-euro').
+        advance: Called once a frame: of each track ('rts'), or of all ('one-euro').
 
     Returns:
         What was given, smoothed; the first frame's ``run.smoothing`` says how.
@@ -213,9 +213,12 @@ def _read_people(entry: Mapping, frame: int, min_score: float) -> list[tuple[dic
 
 def _smoothed(person: Mapping, pose: Pose, points: np.ndarray) -> dict:
     """A person with other places of the joints that were found."""
-    places = np.where(pose.present[:, None], points, pose.points)
     kept = {name: value for name, value in person.items() if name not in _OF_THE_RAW_POSE}
-    return {**kept, 'keypoints': places.tolist()}
+    places = [
+        point.tolist() if present else given
+        for point, present, given in zip(points, pose.present, person['keypoints'])
+    ]
+    return {**kept, 'keypoints': places}
 
 
 def _smooth_tracks(
@@ -259,7 +262,7 @@ def _smooth_tracks(
                 _fill(new, gaps[row], points[row], deviations[row], scores[row])
                 counts['filled_joints'] += int(gaps[row].sum())
             people_of[place][key] = new
-        advance()
+            advance()
     for place, people in enumerate(people_of):
         keys = order[place]
         new_keys = [key for key in people if key not in keys]
