@@ -126,12 +126,16 @@ class RTS:
         values = np.where(runs.measured[..., None], track.points, np.nan).reshape(count, width)
         deviations, doubts = self.noise_of(track)
         variances = deviations**2
-        wide = variances + (self.reach * track.size) ** 2
+        reach = self.reach * track.size
+        leaps = _leaps(np.where(runs.measured[..., None], track.points, np.nan))
+        # Farther than any error of a person's pose: it would spoil the first round for the others.
+        leaps = np.where(leaps > 3 * reach, leaps, 0)
+        wide = variances + np.maximum(reach, leaps) ** 2
         density = np.full(width, (self.agility * track.size) ** 2)
         # A person rarely moves by more than three of their own sizes in a second.
         prior = np.array([[3.0], [30.0]])[: self.order] * track.size
         prior = np.broadcast_to(prior**2, (self.order, width))
-        weights = 1 - doubts + doubts * variances / wide
+        weights = np.where(leaps > 0, 0, 1 - doubts) + doubts * variances / wide
         common, common_variance = np.zeros((count, 1, 2)), np.zeros((count, 1, 2))
         steady = self._steady(track, runs)
         for left in range(self.rounds, -1, -1):
@@ -158,6 +162,15 @@ class RTS:
         """(T, K, 1) joints that may say where the whole person has moved."""
         best = np.max(track.scores, axis=1, where=runs.measured, initial=0, keepdims=True)
         return (runs.measured & (track.scores >= 0.3 * best))[..., None]
+
+
+def _leaps(points: np.ndarray) -> np.ndarray:
+    """(T, K) distances from the median over two frames before and after; 0 where there is none."""
+    padded = np.pad(points, ((2, 2), (0, 0), (0, 0)), constant_values=np.nan)
+    around = np.stack([padded[i : i + len(points)] for i in range(5)])
+    # The median of nothing is of no interest, nor is its warning.
+    around = np.where(np.isfinite(points), around, 0)
+    return np.linalg.norm(np.nan_to_num(points) - np.nanmedian(around, axis=0), axis=-1)
 
 
 def _weights(
