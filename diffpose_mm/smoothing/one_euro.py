@@ -28,6 +28,8 @@ class OneEuro:
             follows faster.
         derivative_cutoff: Cut-off frequency of the speed, Hz.
         together: Shared movement passes as it is; False for the filter as it was published.
+        still: Shared movement of less than this in a frame, in sizes of the person, is the model's
+            trembling and does not pass.
 
     Raises:
         ValueError: A setting that is out of range.
@@ -37,11 +39,12 @@ class OneEuro:
     beta: float = 10.0
     derivative_cutoff: float = 1.0
     together: bool = True
+    still: float = 0.01
 
     def __post_init__(self) -> None:
         """Check the values."""
         positive(self, 'min_cutoff', 'derivative_cutoff')
-        positive(self, 'beta', or_zero=True)
+        positive(self, 'beta', 'still', or_zero=True)
 
 
 class OneEuroState:
@@ -89,7 +92,9 @@ class OneEuroState:
         place = self._places[known]
         moved = points[known] - self._last[known]
         if settings.together and len(moved) >= _FEWEST:
-            place = place + np.median(moved, axis=0)
+            shift = np.median(moved, axis=0)
+            square, still = shift @ shift, (settings.still * self.size) ** 2
+            place = place + shift * (1 - still / square if square > still else 0)
         speed = (points[known] - place) / step
         share = _share(settings.derivative_cutoff, step)
         speed = share * speed + (1 - share) * self._speeds[known]

@@ -8,7 +8,7 @@ import numpy as np
 
 from .kalman import smooth_coordinates
 from .settings import positive
-from .tracks import Runs, Track
+from .tracks import Runs, Track, shared_shake
 
 _MOST_DOUBT = 0.95
 NOISES = ('auto', 'std', 'score', 'constant')
@@ -41,6 +41,8 @@ class RTS:
         sway: What a whole person moves by from frame to frame on their own or the camera's account,
             in sizes: white noise that their joints share, estimated from all of them and kept. 0
             for none.
+        still: Where the joints of a track shake together by less than this, in sizes
+            (:func:`shared_shake`), it is the model that shakes, and nothing of it is kept.
         rounds: How often weights and shared movement are made anew.
 
     Raises:
@@ -59,12 +61,13 @@ class RTS:
     doubt_by_score: float = 0.75
     reach: float = 0.65
     sway: float = 0.5
+    still: float = 0.01
     rounds: int = 4
 
     def __post_init__(self) -> None:
         """Check the values."""
         positive(self, 'agility', 'floor', 'constant', 'reach')
-        positive(self, 'std_gain', 'score_gain', 'sway', or_zero=True)
+        positive(self, 'std_gain', 'score_gain', 'sway', 'still', or_zero=True)
         positive(self, 'doubt', 'doubt_by_std', 'doubt_by_score', or_zero=True)
         if self.order not in (1, 2):
             raise ValueError(f'order={self.order!r} has to be 1 or 2')
@@ -123,11 +126,14 @@ class RTS:
             return np.repeat(values, 2, axis=1)
 
         inside, starts = flat(runs.inside), flat(runs.starts)
-        values = np.where(runs.measured[..., None], track.points, np.nan).reshape(count, width)
+        found = np.where(runs.measured[..., None], track.points, np.nan)
+        values = found.reshape(count, width)
         deviations, doubts = self.noise_of(track)
         variances = deviations**2
         reach = self.reach * track.size
-        leaps = _leaps(np.where(runs.measured[..., None], track.points, np.nan))
+        shake, still = shared_shake(found), self.still * track.size
+        sway = self.sway * track.size * (1 - (still / shake) ** 2 if shake > still else 0)
+        leaps = _leaps(found)
         # Farther than any error of a person's pose: it would spoil the first round for the others.
         leaps = np.where(leaps > 3 * reach, leaps, 0)
         wide = variances + np.maximum(reach, leaps) ** 2
@@ -146,10 +152,10 @@ class RTS:
             )
             if not left:
                 break
-            if self.sway:
+            if sway:
                 precision = np.where(steady, (weights / variances)[..., None], 0)
                 residual = np.where(steady, (values - mean).reshape(shape), 0)
-                total = precision.sum(axis=1, keepdims=True) + 1 / (self.sway * track.size) ** 2
+                total = precision.sum(axis=1, keepdims=True) + 1 / sway**2
                 common = (precision * residual).sum(axis=1, keepdims=True) / total
                 common_variance = 1 / total
             error = (values - mean).reshape(shape) - common

@@ -91,3 +91,19 @@ def person_size(points: np.ndarray, present: np.ndarray, box: np.ndarray | None)
     else:
         return np.nan
     return float(np.sqrt(np.prod(sides))) if (sides > 0).all() else np.nan
+
+
+def shared_shake(points: np.ndarray) -> float:
+    """How much all joints shake together: robust deviation of their shared second difference.
+
+    Args:
+        points: (T, K, 2), NaN where a joint was not found.
+
+    Returns:
+        In the unit of the points; 0 where there are no three frames in a row.
+    """
+    second = points[2:] - 2 * points[1:-1] + points[:-2]
+    second = second[np.isfinite(second).any(axis=(1, 2))]
+    if not len(second):
+        return 0.0
+    return float(np.median(np.abs(np.nanmedian(second, axis=1))) / 0.6745)

@@ -94,10 +94,25 @@ def test_what_all_joints_move_by_together_passes_at_once():
     still = np.broadcast_to(points[0], points.shape)
     shift = np.cumsum(np.random.default_rng(1).normal(0, 30, (30, 1, 2)), axis=0)
     np.testing.assert_allclose(
-        filtered(OneEuro(0.5, 0.0), times, still + shift), still + shift, rtol=1e-9
+        filtered(OneEuro(0.5, 0.0, still=0), times, still + shift), still + shift, rtol=1e-9
     )
     alone = filtered(OneEuro(0.5, 0.0, together=False), times, still + shift)
     assert np.abs(alone - still - shift).mean() > 10
+
+
+def test_trembling_that_all_joints_share_does_not_pass():
+    """Broken if a model whose whole pose trembles on a still person were taken for a walk."""
+    times, points = series(frames=30)
+    shift = np.random.default_rng(1).normal(0, 0.1, (30, 1, 2))
+    trembling = points[:1] + shift
+    found = filtered(OneEuro(0.5, 0.0), times, trembling)
+    np.testing.assert_array_equal(
+        found, filtered(OneEuro(0.5, 0.0, together=False), times, trembling)
+    )
+    assert (
+        np.abs(np.diff(found, 2, axis=0)).mean()
+        < 0.5 * np.abs(np.diff(trembling, 2, axis=0)).mean()
+    )
 
 
 def test_a_joint_that_jumps_does_not_move_the_others():

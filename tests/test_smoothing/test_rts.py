@@ -100,6 +100,16 @@ def test_movement_that_all_joints_share_is_kept():
     assert with_sway < 1 < 5 < without
 
 
+def test_trembling_that_all_joints_share_is_not_kept():
+    """Broken if a box that trembles, and the pose with it, were taken for a camera that shakes."""
+    shake = np.random.default_rng(0).normal(0, 0.2, (60, 1, 2))
+    tremble = arc()[:1] + shake
+    found, _ = smooth(RTS(noise='constant'), track_of(tremble))
+    assert np.abs(np.diff(found, 2, axis=0)).mean() < 0.2 * np.abs(np.diff(shake, 2, axis=0)).mean()
+    kept, _ = smooth(RTS(noise='constant', still=0), track_of(tremble))
+    assert np.abs(kept - tremble).mean() < 0.02
+
+
 def test_gaps_are_bridged_and_ends_are_not_passed():
     """Broken if a joint were invented before it is first seen, after it is last, or over a cut."""
     points, present = arc(), np.ones((60, 6), bool)

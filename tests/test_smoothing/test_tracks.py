@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffpose_mm.smoothing.tracks import find_runs, person_size
+from diffpose_mm.smoothing.tracks import find_runs, person_size, shared_shake
 
 
 def by_loop(frames, present, max_gap):
@@ -51,3 +51,17 @@ def test_size_of_a_person():
     assert person_size(points, few, box) == pytest.approx(np.sqrt(640 * 480))
     assert np.isnan(person_size(points, few, None))
     assert np.isnan(person_size(points, few, np.array([5.0, 5, 5, 9])))
+
+
+def test_shake_is_that_of_white_noise_that_all_joints_share():
+    """Broken if joints that move by themselves, or steady walking, counted as a shake."""
+    rng = np.random.default_rng(0)
+    shake = rng.normal(0, 3, (4000, 1, 2)) + np.arange(4000)[:, None, None]
+    points = shake + rng.normal(0, 0.01, (4000, 9, 2))
+    # Second differences of white noise have 1 + 4 + 1 times its variance.
+    assert shared_shake(points) == pytest.approx(3 * np.sqrt(6), rel=0.05)
+    points[:, 0] += rng.normal(0, 300, (4000, 2))
+    assert shared_shake(points) == pytest.approx(3 * np.sqrt(6), rel=0.05)
+    points[::7] = np.nan
+    assert shared_shake(points) == pytest.approx(3 * np.sqrt(6), rel=0.1)
+    assert shared_shake(np.zeros((2, 3, 2))) == shared_shake(np.full((5, 3, 2), np.nan)) == 0
