@@ -20,8 +20,9 @@ class RTS:
 
     The standard deviation of a measured coordinate, in sizes of the person, is
 
-    - ``std``: root(floor^2 + (std_gain * s)^2), s that of the hypotheses (``keypoint_std``);
-    - ``score``: root(floor^2 + (score_gain * (1 - score))^2), where there is no spread;
+    - ``std``: root(floor^2 + (std_gain * s)^2 + (score_gain * (1 - score))^2), s that of the
+      hypotheses (``keypoint_std``);
+    - ``score``: the same without s, where there is no spread;
     - ``constant``: ``constant``, the same for all.
 
     A joint that is taken for another one, or for a thing, is no Gaussian error: with a chance of
@@ -50,16 +51,16 @@ class RTS:
     """
 
     order: int = 1
-    agility: float = 5.5
+    agility: float = 5.4
     noise: str = 'auto'
     floor: float = 0.03
-    std_gain: float = 0.3
+    std_gain: float = 0.16
     score_gain: float = 0.1
     constant: float = 0.03
     doubt: float = 0.05
-    doubt_by_std: float = 1.2
-    doubt_by_score: float = 0.75
-    reach: float = 0.65
+    doubt_by_std: float = 0.8
+    doubt_by_score: float = 0.9
+    reach: float = 0.55
     sway: float = 0.5
     still: float = 0.01
     rounds: int = 4
@@ -100,12 +101,8 @@ class RTS:
             spread = np.sqrt((np.nan_to_num(track.std) ** 2).mean(axis=2)) / track.size
         if noise != 'constant':
             unsure = 1 - np.clip(np.nan_to_num(track.scores), 0, 1)
-        if noise == 'std':
-            sizes = np.hypot(self.floor, self.std_gain * spread)
-        elif noise == 'score':
-            sizes = np.hypot(self.floor, self.score_gain * unsure)
-        else:
-            sizes = np.full(shape, self.constant)
+        floor = self.constant if noise == 'constant' else self.floor
+        sizes = np.sqrt(floor**2 + (self.std_gain * spread) ** 2 + (self.score_gain * unsure) ** 2)
         doubts = self.doubt + self.doubt_by_std * spread + self.doubt_by_score * unsure
         return sizes * track.size, np.clip(doubts, 0, _MOST_DOUBT)
 

@@ -64,11 +64,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     rts.add_argument(
         '--noise',
         choices=NOISES,
-        help='what tells how sure a joint is: its spread (std), its score, or nothing (default: '
+        help='what tells how sure a joint is: spread and score (std), score, or nothing (default: '
         'auto, the spread where all people have it)',
     )
     rts.add_argument(
-        '--agility', type=float, help='less is smoother, more follows faster (default: 5.5)'
+        '--agility', type=float, help='less is smoother, more follows faster (default: 5.4)'
     )
     rts.add_argument(
         '--sway', type=float, help='of the whole person or camera, in sizes of them (default: 0.5)'

@@ -33,10 +33,12 @@ def test_is_the_kalman_smoother_of_its_noise():
     """Broken if spread, floor or agility reached the smoother in other units."""
     rng = np.random.default_rng(0)
     points, std = arc() + rng.normal(0, 3, (60, 6, 2)), rng.uniform(0, 9, (60, 6, 2))
-    settings = RTS(noise='std', floor=0.02, std_gain=1.5, agility=4, **GAUSSIAN)
+    settings = RTS(noise='std', floor=0.02, std_gain=1.5, score_gain=0.2, agility=4, **GAUSSIAN)
     found, deviations = smooth(settings, track_of(points, std))
     spread = np.sqrt((std**2).mean(axis=2))
-    variances = np.repeat((0.02 * SIZE) ** 2 + (1.5 * spread) ** 2, 2, axis=1)
+    variances = np.repeat(
+        (0.02 * SIZE) ** 2 + (1.5 * spread) ** 2 + (0.2 * 0.1 * SIZE) ** 2, 2, axis=1
+    )
     starts = np.zeros((60, 12), bool)
     starts[0] = True
     wanted, variance = smooth_coordinates(
@@ -59,7 +61,9 @@ def test_spread_that_tells_the_error_gives_a_better_pose_than_one_noise_for_all(
         std = np.where(rng.random((60, 6, 1)) < 0.3, 15.0, 1.5) * np.ones(2)
         points = arc() + rng.normal(0, 1, (60, 6, 2)) * std
         errors = [
-            np.linalg.norm(smooth(RTS(noise=noise, **GAUSSIAN), track_of(points, std))[0] - arc())
+            np.linalg.norm(
+                smooth(RTS(noise=noise, std_gain=1, **GAUSSIAN), track_of(points, std))[0] - arc()
+            )
             for noise in ('std', 'constant')
         ]
         assert errors[0] < 0.8 * errors[1]
