@@ -242,19 +242,19 @@ def _smooth_tracks(
             tracks.setdefault(key, {})[place] = found
     people_of: list[dict[tuple, dict]] = [{} for _ in out]
     counts = dict(filled_joints=0, filled_people=0)
-    for key, found in tracks.items():
-        poses = {place: pose for place, (_, pose) in found.items()}
+    for key, seen in tracks.items():
+        poses = {place: pose for place, (_, pose) in seen.items()}
         track, part = make_track(poses, frames, times, ' '.join(map(str, key)))
         runs = find_runs(track.frames, track.present, max_gap)
         points, deviations = smoother(track, runs)
         gaps = runs.gaps
         scores = _bridged_scores(track.scores, runs.measured, gaps)
         for row, place in enumerate(range(part.start, part.stop)):
-            if place in found:
-                person, pose = found[place]
+            if place in seen:
+                person, pose = seen[place]
                 new = _smoothed(person, pose, points[row])
             elif gaps[row].any():
-                new = _filled_person(found, place, times, len(points[row]))
+                new = _filled_person(seen, place, times, len(points[row]))
                 counts['filled_people'] += 1
             else:
                 continue
@@ -263,10 +263,10 @@ def _smooth_tracks(
                 counts['filled_joints'] += int(gaps[row].sum())
             people_of[place][key] = new
             advance()
-    for place, people in enumerate(people_of):
+    for place, smoothed in enumerate(people_of):
         keys = order[place]
-        new_keys = [key for key in people if key not in keys]
-        out[place]['instances'] = [people[key] for key in (*keys, *new_keys)]
+        new_keys = [key for key in smoothed if key not in keys]
+        out[place]['instances'] = [smoothed[key] for key in (*keys, *new_keys)]
     return counts
 
 

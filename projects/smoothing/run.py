@@ -30,7 +30,7 @@ WAYS = {
     'One-Euro, as published': OneEuro(together=False),
     'One-Euro': OneEuro(),
     'RTS, one noise for all': RTS(
-        noise='constant', constant=0.025, doubt=0.032, reach=1.56, agility=4.24, rounds=8
+        noise='constant', constant=0.026, agility=4.5, doubt=0.076, reach=0.5
     ),
     'RTS, by score': RTS(noise='score'),
     'RTS, by spread': RTS(
