@@ -133,15 +133,15 @@ def rate_of(first: Mapping) -> float | None:
         ValueError: It is no positive number.
     """
     meta = first.get('meta')
-    rate = meta.get('fps') if isinstance(meta, Mapping) else None
-    if rate is None:
+    given = meta.get('fps') if isinstance(meta, Mapping) else None
+    if given is None:
         return None
     try:
-        rate = float(rate)
+        rate = float(given)
     except (TypeError, ValueError):
         rate = np.nan
     if not 0 < rate < np.inf:
-        raise ValueError(f'meta.fps is {meta["fps"]!r}, not frames a second: give fps')
+        raise ValueError(f'meta.fps is {given!r}, not frames a second: give fps')
     return rate
 
 
