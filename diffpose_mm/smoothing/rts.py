@@ -51,7 +51,7 @@ class RTS:
     """
 
     order: int = 1
-    agility: float = 5.4
+    agility: float = 6.5
     noise: str = 'auto'
     floor: float = 0.03
     std_gain: float = 0.16

@@ -68,7 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'auto, the spread where all people have it)',
     )
     rts.add_argument(
-        '--agility', type=float, help='less is smoother, more follows faster (default: 5.4)'
+        '--agility', type=float, help='less is smoother, more follows faster (default: 6.5)'
     )
     rts.add_argument(
         '--sway', type=float, help='of the whole person or camera, in sizes of them (default: 0.5)'
