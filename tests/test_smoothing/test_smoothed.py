@@ -26,7 +26,7 @@ def test_joints_change_and_nothing_else(method):
     given = copy.deepcopy(raw)
     done = smooth_predictions(raw, method)
     assert raw == given
-    assert roughness(done) < (0.5 if method == 'rts' else 0.9) * roughness(raw)
+    assert roughness(done) < (0.6 if method == 'rts' else 0.9) * roughness(raw)
     assert done[0]['run']['smoothing']['method'] == method
     assert done[0]['run']['input'] == raw[0]['run']['input']
     # Hypotheses are of the raw pose, and would lie beside the smoothed one.
