@@ -50,6 +50,7 @@ what is written:
                             rate, ...}; while it runs NAME.jsonl, a line a frame. Of a picture
                             that is not part of a clip: the list of its instances. A frame that
                             cannot be read keeps its number, with the reason as fault
+  OUT/predictions/NAME_smooth.json  with --smooth: the same, steady over time
   OUT/contact_sheet.png     key moments: equal shares of all movement, and the least certain frame
   OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
   OUT/report.html           of a video file: all of this to look at, in any browser, offline
