@@ -46,6 +46,7 @@ WAYS = {
     'RTS, by spread and score': RTS(noise='std'),
     '... without outliers': RTS(noise='std', doubt=0, doubt_by_std=0, doubt_by_score=0),
     '... without shared movement': RTS(noise='std', sway=0),
+    '... with shared trembling': RTS(noise='std', still=0),
     'RTS, told the true errors': RTS(
         noise='std',
         floor=0.003,
