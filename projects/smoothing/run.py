@@ -95,7 +95,8 @@ def main() -> None:
     result['figures']['mean of seeds'] = mean
     print(table('mean of seeds', mean))
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / 'smoothing.json').write_text(json.dumps(result, indent=1) + '\n')
+    text = json.dumps(result, indent=1).replace('NaN', 'null')  # none of the real joints is hidden
+    (args.out / 'smoothing.json').write_text(text + '\n')
     if args.figure:
         videos = next(iter(sets.values()))
         draw(args.figure, videos, smoothed(videos, 'RTS, by spread and score'))
