@@ -10,6 +10,7 @@ from ..smoothing import RTS, OneEuro, smooth_file, smoothed_name
 from .prediction_log import PredictionLog
 from .progress import frame_progress
 from .run import Run
+from .sink import set_aside
 
 
 def write_smoothed(
@@ -47,6 +48,13 @@ def poses_of(results: Run) -> str:
     """The JSON of a run on a video; '' where it writes none."""
     # Other formats write JSON as well.
     return next((sink.path for sink in results.sinks if isinstance(sink, PredictionLog)), '')
+
+
+def set_aside_smoothed(results: Run) -> None:
+    """Keep smoothed poses of an earlier run from standing beside the raw ones of this run."""
+    path = smoothed_name(poses_of(results))
+    if poses_of(results) and osp.isfile(path):
+        set_aside(path, 'belongs to an earlier run')
 
 
 def smooth_run(results: Run, method: str | None) -> list[str]:

@@ -18,7 +18,12 @@ from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.apis.run_hints import RunHints
 from diffpose_mm.apis.run_page import page_of_run
-from diffpose_mm.apis.run_smoothing import check_smoothing, poses_of, smooth_run
+from diffpose_mm.apis.run_smoothing import (
+    check_smoothing,
+    poses_of,
+    set_aside_smoothed,
+    smooth_run,
+)
 from diffpose_mm.configs import read_config
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
 from diffpose_mm.smoothing import smoothed_name
@@ -110,6 +115,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_outputs(others, results.source.paths)
     if args.boxes is not None:
         check_outputs([*results.files, *others], [args.boxes])
+    if not args.resume:
+        set_aside_smoothed(results)
     return follow(results, args)
 
 

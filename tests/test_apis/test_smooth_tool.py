@@ -23,6 +23,9 @@ def test_infer_writes_both_and_shows_the_smoothed(tiny_model, video, tmp_path, m
     page = (tmp_path / 'report.html').read_text()
     infer.main([video, *tool_arguments(tiny_model, *options[:-4], '--hypotheses', '2')])
     assert page != (tmp_path / 'report.html').read_text()
+    # What is smoothed does not stay beside the raw poses of another run.
+    assert not (tmp_path / 'predictions/walk_smooth.json').exists()
+    assert (tmp_path / 'predictions/walk_smooth.json.old').exists()
 
 
 def test_what_has_nothing_to_smooth_is_refused(tiny_model, video, tmp_path):
