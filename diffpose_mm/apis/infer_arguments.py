@@ -8,6 +8,7 @@ from mmengine.config import DictAction
 from ..detectors import FORMS
 from ..keypoint_sets import KEYPOINT_SETS
 from ..report import MAX_MEGABYTES
+from ..smoothing import METHODS
 from .exported import ENGINES
 from .formats import FORMATS
 from .options import InferenceOptions
@@ -50,6 +51,7 @@ what is written:
                             rate, ...}; while it runs NAME.jsonl, a line a frame. Of a picture
                             that is not part of a clip: the list of its instances. A frame that
                             cannot be read keeps its number, with the reason as fault
+  OUT/predictions/NAME_smooth.json  with --smooth: the same, steady over time
   OUT/contact_sheet.png     key moments: equal shares of all movement, and the least certain frame
   OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
   OUT/report.html           of a video file: all of this to look at, in any browser, offline
@@ -153,6 +155,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     clip.add_argument(
         '--frame-offsets', type=int, nargs='+', help="the window's frames (default: the config's)"
+    )
+    clip.add_argument(
+        '--smooth',
+        choices=list(METHODS),
+        help='write NAME_smooth.json beside the poses as they are: made steady over time with '
+        '(rts) or without (one-euro) looking ahead; report.html shows them (docs/smoothing.md)',
     )
     clip.add_argument(
         '--as-clip', action='store_true', help='images of a folder are consecutive frames'
