@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # wheels.sh DIR [PYTHON_VERSION]: what a host needs that has torch, numpy, scipy and pillow but no
 # package index (default 3.12), as wheels in DIR, with this package among them and DIR/install.sh.
-# HAVE names what else the host has. OpenCV comes headless: a host without a screen lacks libGL.
+# HAVE names what else the host has; TESTS=1 adds what `make test` needs, mim among it. OpenCV comes
+# headless: a host without a screen lacks libGL. What is there already is not fetched again.
 set -euo pipefail
 out=$(mkdir -p "${1:?folder to write to}" && cd "$1" && pwd)
 version=${2:-3.12}
@@ -9,8 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 constraints=requirements/constraints/current-py$version.txt
 have="torch torchvision numpy scipy pillow pip setuptools wheel filelock fsspec jinja2 markupsafe mpmath
 networkx sympy typing-extensions ${HAVE:-}"
-# Test tools and mim, which are not needed to run.
-have="$have $(sed 's/[#].*//' requirements/tests.txt) openmim openxlab opendatalab pandas"
+[ "${TESTS:-0}" = 1 ] || have="$have $(sed 's/[#].*//' requirements/tests.txt) openmim openxlab opendatalab pandas"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"

@@ -106,6 +106,7 @@ model = dict(
         eta=0.0,
         seed=0,
         flip_test=False,
+        crop_tolerance=0.08,  # of a stream: steadier joints, docs/real_people.md
     ),
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .boxes import GivenBoxes, read_boxes
-from .engines import FORMATS
+from .engines import FORMATS, PRECISIONS
 from .frames import read_frames
 from .poser import ExportedPoser
 from .run import FORMAT, infer
@@ -30,6 +30,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write to')
     parser.add_argument('--engine', choices=list(FORMATS), default='onnxruntime')
     parser.add_argument('--threads', type=int, default=0, help='of the engine (default: its own)')
+    parser.add_argument(
+        '--precision', choices=PRECISIONS, default='float32', help='bfloat16 by OpenVINO alone'
+    )
     parser.add_argument('--mode', choices=['offline', 'causal'], default='offline')
     parser.add_argument('--streaming', action='store_true', help='one backbone pass a person-frame')
     parser.add_argument('--batch-size', type=int, default=8, help='people in a pass (default: 8)')
@@ -60,6 +63,7 @@ def run(args: argparse.Namespace) -> Path:
         args.model,
         args.engine,
         args.threads,
+        precision=args.precision,
         sampling_steps=args.steps,
         num_hypotheses=args.hypotheses,
     )
@@ -96,6 +100,7 @@ def _identity(args: argparse.Namespace, poser: ExportedPoser) -> dict[str, Any]:
         engine=args.engine,
         mode=args.mode,
         streaming=args.streaming,
+        **({} if args.precision == 'float32' else dict(precision=args.precision)),
         **poser.test_cfg,
     )
 

@@ -14,6 +14,7 @@ Part = Callable[..., list[np.ndarray]]
 """Takes arrays in the order of the part's inputs, gives those of its outputs."""
 FORMATS = {'onnxruntime': ('onnx',), 'openvino': ('openvino', 'onnx')}
 """Engine to the formats that it reads."""
+PRECISIONS = ('float32', 'bfloat16')
 
 
 def check_engine(engine: str, kind: str) -> None:
@@ -40,17 +41,42 @@ def _openvino_core() -> Any:
     return openvino.Core()
 
 
-def load_part(path: Path, engine: str, threads: int = 0) -> Part:
+def capabilities() -> list[str]:
+    """What OpenVINO says that this processor computes in, as 'FP32' and 'BF16'."""
+    return _openvino_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
+def check_precision(precision: str, engine: str) -> None:
+    """Raise unless an engine computes in a number format on this processor.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision={precision!r} must be one of {", ".join(PRECISIONS)}')
+    if precision == 'float32':
+        return
+    if engine != 'openvino':
+        raise ValueError(f"engine={engine!r} computes in float32 here: {precision} is OpenVINO's")
+    if 'BF16' not in capabilities():
+        raise ValueError(
+            f"precision={precision!r}: this processor has none; take precision='float32'"
+        )
+
+
+def load_part(path: Path, engine: str, threads: int = 0, precision: str = 'float32') -> Part:
     """A part, ready to run on the CPU.
 
     Args:
         path: Its file.
         engine: One of :data:`FORMATS`.
         threads: 0 leaves the choice to the engine.
+        precision: One of :data:`PRECISIONS`; arrays are float32 all the same.
     """
     if engine == 'openvino':
         # By itself OpenVINO takes bfloat16 where the processor has it.
-        config: dict = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
+        hint = {'float32': 'f32', 'bfloat16': 'bf16'}[precision]
+        config: dict = {'INFERENCE_PRECISION_HINT': hint, 'PERFORMANCE_HINT': 'LATENCY'}
         if threads:
             config['INFERENCE_NUM_THREADS'] = threads
         model = _openvino_core().compile_model(str(path), 'CPU', config)

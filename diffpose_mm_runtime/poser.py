@@ -12,7 +12,7 @@ from .consensus import consensus
 from .crops import Placement
 from .ddim import ddim_array
 from .decoding import HeatmapDecoding
-from .engines import check_engine, load_part
+from .engines import check_engine, check_precision, load_part
 from .manifest import ENDINGS, PARTS, read_manifest
 from .noise import noise_seeds, standard_normal
 from .people import Person
@@ -32,6 +32,8 @@ class ExportedPoser:
         folder: What ``export`` wrote.
         engine: 'onnxruntime' or 'openvino'. Defaults to the former.
         threads: Of the engine; 0 leaves the choice to it.
+        precision: In which the networks compute: 'float32' or, by OpenVINO on processors that have
+            it, 'bfloat16'. What goes in and comes out, DDIM's sums with it, is float32.
         **settings: In place of the model's ``test_cfg``: ``sampling_steps``, ``num_hypotheses``,
             ``flip_test``, ``seed``, ``aggregate``.
 
@@ -50,16 +52,20 @@ class ExportedPoser:
         folder: str | Path,
         engine: str = 'onnxruntime',
         threads: int = 0,
+        precision: str = 'float32',
         **settings: Any,
     ) -> None:
         self.manifest = manifest = read_manifest(folder)
         check_engine(engine, manifest['format'])
+        check_precision(precision, engine)
         self.test_cfg = _merged(manifest, settings)
         self.frame_offsets = tuple(manifest['frame_offsets'])
         self.codec = HeatmapDecoding(**manifest['codec'])
         ending = ENDINGS[manifest['format']]
+        self.precision = precision
         self._tokens, self._prepare, self._denoise = (
-            load_part(Path(folder) / f'{part}.{ending}', engine, threads) for part in PARTS
+            load_part(Path(folder) / f'{part}.{ending}', engine, threads, precision)
+            for part in PARTS
         )
         self._mean, self._std = (
             np.array(manifest[name], dtype=np.float32)[:, None, None] for name in ('mean', 'std')

@@ -10,7 +10,7 @@ import numpy as np
 
 from .crops import Placement
 from .poser import ExportedPoser
-from .streams import Crop, Job, StreamCrops, StreamState
+from .streams import CROP_TOLERANCE, Crop, Job, StreamCrops, StreamState
 from .tokens import resampling_matrices
 
 
@@ -18,9 +18,10 @@ class StreamingExportedPoser(StreamCrops, ExportedPoser):
     """What ``diffpose_mm.apis.StreamingPoser`` is to torch, by an exported model.
 
     Args:
-        folder, engine, threads, **settings: As of :class:`ExportedPoser`.
+        folder, engine, threads, precision, **settings: As of :class:`ExportedPoser`.
         offsets: Frames of a window relative to its keyframe. Defaults to those of the export.
-        crop_tolerance, state: As of :class:`StreamCrops`.
+        crop_tolerance: As of :class:`StreamCrops`. Defaults to that of the export.
+        state: As of :class:`StreamCrops`.
     """
 
     def __init__(
@@ -29,11 +30,14 @@ class StreamingExportedPoser(StreamCrops, ExportedPoser):
         engine: str = 'onnxruntime',
         threads: int = 0,
         offsets: Sequence[int] | None = None,
-        crop_tolerance: float = 0.05,
+        crop_tolerance: float | None = None,
         state: StreamState | None = None,
+        precision: str = 'float32',
         **settings: Any,
     ) -> None:
-        ExportedPoser.__init__(self, folder, engine, threads, **settings)
+        ExportedPoser.__init__(self, folder, engine, threads, precision, **settings)
+        if crop_tolerance is None:
+            crop_tolerance = self.manifest['test_cfg'].get('crop_tolerance', CROP_TOLERANCE)
         StreamCrops.__init__(self, offsets or self.frame_offsets, crop_tolerance, state)
 
     def __call__(self, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:

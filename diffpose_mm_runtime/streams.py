@@ -12,6 +12,8 @@ from .people import Person
 from .windows import Frame, Window
 
 Job = tuple[Window, Person]
+CROP_TOLERANCE = 0.05
+"""Where the model's ``test_cfg`` says nothing of it."""
 
 
 @dataclass
@@ -86,7 +88,7 @@ class StreamCrops:
     def __init__(
         self,
         offsets: Sequence[int],
-        crop_tolerance: float = 0.05,
+        crop_tolerance: float = CROP_TOLERANCE,
         state: StreamState | None = None,
     ) -> None:
         if not crop_tolerance >= 0:

@@ -124,7 +124,9 @@ def test_table_has_a_line_for_every_cell_and_hides_no_failure(matrix):
     matrix.write_table()
     text = matrix.DOCS.read_text()
     lines = [
-        line for line in text.splitlines() if line.startswith(('| current', '| pins', '| onedl'))
+        line
+        for line in text.splitlines()
+        if line.startswith(('| current', '| pins', '| onedl', '| host'))
     ]
     assert len(lines) == len(matrix.CELLS) == len(set(lines))
     assert {line.count('|') for line in lines} == {13}
@@ -143,7 +145,7 @@ def test_every_cell_has_its_versions_and_its_claim():
     """Broken if the package promised a Python that is in no cell, or the other way round."""
     matrix = load('matrix')
     constraints = {path.stem for path in (ROOT / 'requirements/constraints').glob('*.txt')}
-    assert constraints == set(matrix.CELLS) - set(matrix.IMPOSSIBLE)
+    assert constraints == set(matrix.CELLS) - set(matrix.IMPOSSIBLE) - {matrix.HOST_CELL}
     claimed = re.findall(r'Python :: (3\.\d+)', (ROOT / 'setup.py').read_text())
     assert tuple(claimed) == matrix.PYTHONS
     setup = (ROOT / '.dev/setup_env.sh').read_text()
@@ -183,3 +185,25 @@ def test_digest_sees_every_bit_and_every_type(change):
     assert exchange.digest_of(changed) == exchange.digest_of(state())
     change(changed)
     assert exchange.digest_of(changed) != exchange.digest_of(state())
+
+
+def test_host_collects_once_and_installs_without_an_index(matrix, monkeypatch):
+    """Broken if the host's cell passed because pip fetched what the wheels lack."""
+    cell = matrix.cell_of(matrix.HOST_CELL)
+    ran = []
+
+    def run_only_noted(step, *command, **environment):
+        ran.append((step, environment.get('PIP_NO_INDEX'), environment.get('TESTS')))
+        if step == 'wheels':
+            cell.wheels.mkdir(parents=True)
+            (cell.wheels / 'install.sh').touch()
+
+    monkeypatch.setattr(cell, 'run', run_only_noted)
+    (cell.folder / 'host').mkdir(parents=True)
+    (cell.folder / 'host/whole').touch()
+    cell.set_up('cold')
+    cell.set_up('setup')
+    cell.again()
+    installs = [(step, '1', None) for step in ('cold', 'setup', 'again')]
+    assert ran == [('wheels', None, '1'), *installs]
+    assert cell.venv == cell.wheels / 'venv'

@@ -22,6 +22,9 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+from host import HostSetup
+
 ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / 'work_dirs' / 'matrix'
 RESULTS = ROOT / '.dev' / 'matrix' / 'results'
@@ -30,6 +33,8 @@ HERE = '.dev/matrix'
 PYTHONS = ('3.10', '3.11', '3.12', '3.13')
 CELLS = [f'{stack}-py{python}' for stack in ('pins', 'current') for python in PYTHONS]
 CELLS += ['onedl-py3.11', 'onedl-py3.12']
+HOST_CELL = 'host-py3.12'  # no stack of its own: the wheels of current, on a host's torch
+CELLS.append(HOST_CELL)
 IMPOSSIBLE = {'pins-py3.13': 'numpy 1.26 has no wheel for Python 3.13'}
 STEPS = ('cold', 'setup', 'again', 'check', 'import', 'suite', 'smoke', 'inferencer', 'exchange')
 VERSIONS = """
@@ -189,6 +194,19 @@ class Cell:
         self.in_cell('exchange', f'{HERE}/exchange.py', 'write', self.folder)
         output = self.in_cell('exchange', f'{HERE}/exchange.py', 'read', self.folder, *writers())
         return dict(read=json.loads(output.splitlines()[-1]))
+
+
+class HostCell(HostSetup, Cell):
+    """A host with torch and without a package index."""
+
+    def __init__(self, name, jobs):
+        super().__init__(name, jobs)
+        self.venv, self.find_python = self.wheels / 'venv', find_python
+
+
+def cell_of(name, jobs=1):
+    """The cell of this name."""
+    return (HostCell if name == HOST_CELL else Cell)(name, jobs)
 
 
 def today():
@@ -369,7 +387,7 @@ def main():
         # Twice: the first cell can read what the last one wrote only when that is there.
         for chosen in (steps, [step for step in steps if step == 'exchange']):
             for name in names:
-                good &= run_cell(Cell(name, args.jobs), chosen, args.keep)
+                good &= run_cell(cell_of(name, args.jobs), chosen, args.keep)
     write_table()
     sys.exit(not good)
 

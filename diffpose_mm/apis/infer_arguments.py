@@ -9,9 +9,11 @@ from ..detectors import FORMS
 from ..interchange import POSE_FORMATS
 from ..keypoint_sets import KEYPOINT_SETS
 from ..report import MAX_MEGABYTES
+from ..smoothing import METHODS
 from .exported import ENGINES
 from .formats import FORMATS
 from .options import InferenceOptions
+from .precision import PRECISIONS
 
 DEFAULTS = InferenceOptions()
 
@@ -50,6 +52,7 @@ what is written:
                             rate, ...}; while it runs NAME.jsonl, a line a frame. Of a picture
                             that is not part of a clip: the list of its instances. A frame that
                             cannot be read keeps its number, with the reason as fault
+  OUT/predictions/NAME_smooth.json  with --smooth: the same, steady over time
   OUT/contact_sheet.png     key moments: equal shares of all movement, and the least certain frame
   OUT/trajectories.png      joints over time with a band of one standard deviation (clips only)
   OUT/report.html           of a video file: all of this to look at, in any browser, offline
@@ -96,6 +99,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--model', metavar='DIR', help='what export wrote, for --engine')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: a GPU if there is one)')
+    parser.add_argument(
+        '--precision',
+        choices=list(PRECISIONS),
+        default='float32',
+        help='number format of backbone and neck; float16 on GPUs alone (default: float32)',
+    )
 
     people = parser.add_argument_group('who is in a frame')
     people.add_argument('--boxes', metavar='FILE', help='boxes in a JSON file; no detector runs')
@@ -147,6 +156,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     clip.add_argument(
         '--frame-offsets', type=int, nargs='+', help="the window's frames (default: the config's)"
+    )
+    clip.add_argument(
+        '--smooth',
+        choices=list(METHODS),
+        help='write NAME_smooth.json beside the poses as they are: made steady over time with '
+        '(rts) or without (one-euro) looking ahead; report.html shows them (docs/smoothing.md)',
     )
     clip.add_argument(
         '--as-clip', action='store_true', help='images of a folder are consecutive frames'

@@ -17,6 +17,7 @@ from .defaults import MODEL, weights_of_config
 from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
+from .precision import set_precision
 from .run import Run
 
 
@@ -31,7 +32,7 @@ class DiffPoseInferencer(Pose2DInferencer):
     Args:
         pose2d (str | Config, optional): Config (path or object), or the name of one of this
             package's, as 'diffpose_posetrack18'; 'diffpose' is short for it. Defaults to what comes
-            along with its weights, MoveNet Thunder, which looks at single frames.
+            along with its weights: 'diffpose_real', five frames of real people.
         pose2d_weights (str, optional): Its checkpoint: a file of torch or safetensors, a folder,
             'hf:OWNER/NAME' or an address. Defaults to None: random weights.
         pose3d, pose3d_weights: Accepted for ``MMPoseInferencer``'s order; must be None.
@@ -45,12 +46,14 @@ class DiffPoseInferencer(Pose2DInferencer):
         det_cat_ids (int | Sequence[int], optional): Its labels for people. Defaults to those that
             are called person.
         show_progress (bool): Defaults to False.
+        precision (str): Number format of backbone and neck: 'float32', 'bfloat16' (GPUs, and
+            processors that have it) or 'float16' (GPUs). Defaults to 'float32'.
 
     Raises:
         FileNotFoundError: There is no such config.
         CheckpointError: The checkpoint is missing, unreadable, or does not fit the config; the
             first differences are listed.
-        ValueError: The config is not one of a top-down model.
+        ValueError: The config is not one of a top-down model; the device has no such precision.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class DiffPoseInferencer(Pose2DInferencer):
         det_weights: str | None = None,
         det_cat_ids: int | Sequence[int] | None = None,
         show_progress: bool = False,
+        precision: str = 'float32',
     ) -> None:
         if pose3d is not None or pose3d_weights is not None:
             raise ValueError('DiffPoseInferencer does no 3D: leave out pose3d and pose3d_weights')
@@ -99,12 +103,14 @@ class DiffPoseInferencer(Pose2DInferencer):
             if isinstance(det_model, str) and det_model in WHOLE_IMAGE
             else PersonDetector(det_model, det_weights, det_cat_ids, device)
         )
+        set_precision(self.model, precision)
         # What predictions depend on, by content as it was when it was loaded.
         self.identity: dict[str, Any] = dict(
             config=config_identity(
                 dict(model=self.cfg.model, test_dataset=self.cfg.test_dataloader.dataset)
             ),
             checkpoint=checkpoint and _weights_identity(str(pose2d_weights), checkpoint),
+            **({} if precision == 'float32' else dict(precision=precision)),
         )
 
     def _load_weights_to_model(

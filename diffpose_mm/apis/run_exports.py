@@ -8,7 +8,6 @@ from mmengine.logging import print_log
 
 from ..interchange import POSE_FORMATS, check_formats, outputs, read_poses_json, write_formats
 from .formats import FORMATS
-from .prediction_log import PredictionLog
 from .run import Run
 
 
@@ -37,8 +36,13 @@ def split_formats(names: Sequence[str]) -> tuple[list[str], list[str]]:
     return first, later
 
 
-def check_exports(results: Run, names: Sequence[str]) -> list[str]:
+def check_exports(results: Run, names: Sequence[str], poses: str) -> list[str]:
     """What :func:`export_run` will write.
+
+    Args:
+        results: The run, at its start.
+        names: Of ``POSE_FORMATS``.
+        poses: The JSON that they will be made of.
 
     Raises:
         ValueError: The run is of pictures that are no clip.
@@ -49,24 +53,19 @@ def check_exports(results: Run, names: Sequence[str]) -> list[str]:
         raise ValueError(
             f'--format {names[0]} is of a video: give --as-clip if the pictures are its frames'
         )
-    folder, name = osp.split(_poses(results))
+    folder, name = osp.split(poses)
     return [str(path) for path in outputs(names, folder, osp.splitext(name)[0])]
 
 
-def _poses(results: Run) -> str:
-    return next((sink.path for sink in results.sinks if isinstance(sink, PredictionLog)), '')
-
-
-def export_run(results: Run, names: Sequence[str]) -> list[str]:
+def export_run(poses: str, names: Sequence[str]) -> list[str]:
     """Write the poses of a run beside its predictions; the paths.
 
     The predictions are complete by then: what goes wrong here is said, and fails nothing.
 
     Args:
-        results: The run, at its end.
+        poses: Their JSON, smoothed or as posed; formats are named after it.
         names: Of ``POSE_FORMATS``.
     """
-    poses = _poses(results)
     if not (names and osp.isfile(poses)):
         return []
     written: list[str] = []

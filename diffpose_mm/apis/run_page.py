@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from mmengine.logging import print_log
 
 from ..report import Report, make_report
-from .prediction_log import PredictionLog
 from .progress import frame_progress
 from .run import Run
+from .run_smoothing import poses_of
 
 
 def write_page(
@@ -46,13 +46,19 @@ def write_page(
     return report
 
 
-def page_of_run(results: Run, video: str, out: str, max_megabytes: float) -> list[str]:
+def page_of_run(
+    results: Run, video: str, out: str, max_megabytes: float, poses: str = ''
+) -> list[str]:
     """Write the page of a run on a video file; its path, or nothing where there is no page.
 
     The predictions are complete by then: what goes wrong here is said, and fails nothing.
+
+    Args:
+        results: The run.
+        video, out, max_megabytes: See :func:`write_page`.
+        poses: Made of these in place of what the run has written.
     """
-    # Other formats write JSON as well.
-    poses = next((sink.path for sink in results.sinks if isinstance(sink, PredictionLog)), '')
+    poses = poses or poses_of(results)
     if not (results.source.is_clip and osp.isfile(video) and osp.isfile(poses)):
         return []
     try:

@@ -13,7 +13,7 @@ from mmengine.dataset import Compose
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from diffpose_mm_runtime.streams import Crop, StreamCrops, StreamState, Track
+from diffpose_mm_runtime.streams import CROP_TOLERANCE, Crop, StreamCrops, StreamState, Track
 
 from ..datasets.transforms import LoadClip
 from ..models.clip_neck import ClipNeck
@@ -40,7 +40,9 @@ class StreamingPoser(StreamCrops, ClipPoser):
         model, pipeline, test_cfg: As in :class:`ClipPoser`; the neck has to be a :class:`ClipNeck`.
         offsets: Frames of a window relative to its keyframe.
         crop_tolerance: How far each side of the box may be off that of the crop's box, as a share
-            of the longer side of the latter. 0 renews the crop at any motion. Defaults to 0.05.
+            of the longer side of the latter. 0 renews the crop at any motion. A crop that is held
+            longer steadies the joints, and fits the person less well. Defaults to
+            ``test_cfg.crop_tolerance``, else 0.05.
         state: Defaults to a new one.
 
     Raises:
@@ -52,7 +54,7 @@ class StreamingPoser(StreamCrops, ClipPoser):
         model: Any,
         pipeline: Compose,
         offsets: Sequence[int],
-        crop_tolerance: float = 0.05,
+        crop_tolerance: float | None = None,
         state: StreamState | None = None,
         test_cfg: Mapping[str, Any] | None = None,
     ) -> None:
@@ -63,6 +65,8 @@ class StreamingPoser(StreamCrops, ClipPoser):
                 f'streaming needs a neck that embeds each frame alone (a ClipNeck, as '
                 f'SpatioTemporalNeck is), but the neck of this model is {type(neck).__name__}'
             )
+        if crop_tolerance is None:
+            crop_tolerance = self.test_cfg.get('crop_tolerance', CROP_TOLERANCE)
         StreamCrops.__init__(self, offsets, crop_tolerance, state)
         # The rest of the pipeline on one frame of the clip at a time.
         self._single = Compose([s for s in pipeline.transforms if not isinstance(s, LoadClip)])

@@ -5,6 +5,7 @@ from .hypothesis_quality import HypothesisQuality
 from .posetrack_ap import PoseTrackAP
 from .posetrack_files import load_ground_truth, predicted_poses
 from .posetrack_mota import PoseTrackMOTA, evaluate_tracks
+from .posetrack_motion import PoseTrackMotion, evaluate_motion
 from .posetrack_protocol import evaluate_poses
 from .posetrack_submissions import load_submission, write_submission
 from .sweep import Sweep, SweepScores
@@ -14,8 +15,10 @@ __all__ = [
     'HypothesisQuality',
     'PoseTrackAP',
     'PoseTrackMOTA',
+    'PoseTrackMotion',
     'Sweep',
     'SweepScores',
+    'evaluate_motion',
     'evaluate_poses',
     'evaluate_tracks',
     'load_ground_truth',

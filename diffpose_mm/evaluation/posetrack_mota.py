@@ -40,15 +40,19 @@ from .posetrack_protocol import (
     joint_distances,
 )
 
-COUNTS = ('num_misses', 'num_switches', 'num_false_positives', 'num_objects', 'num_detections')
+COUNTS = (
+    *('num_misses', 'num_switches', 'num_false_positives', 'num_objects', 'num_detections'),
+    *('idtp', 'idfp', 'idfn'),
+)
 
 
 @METRICS.register_module()
 class PoseTrackMOTA(PoseTrackAP):
     """Tracking accuracy on PoseTrack by the official protocol, in percent.
 
-    Keys are ``MOTA`` (mean over 15 joints), ``Head MOTA`` to ``Ankl MOTA``, ``MOT precision`` and
-    ``MOT recall`` after the prefix ``posetrack/``. It needs ``motmetrics``, installed apart.
+    Keys are ``MOTA`` (mean over 15 joints), ``Head MOTA`` to ``Ankl MOTA``, ``MOT precision``,
+    ``MOT recall`` and ``IDF1`` (which poseval does not have) after the prefix ``posetrack/``. It
+    needs ``motmetrics``, installed apart.
 
     Args:
         tracks: where the track ids come from: ``'oks'`` links poses from frame to frame by their
@@ -127,7 +131,7 @@ class PoseTrackMOTA(PoseTrackAP):
             '\n'
             + as_table(
                 title,
-                ['joints', *GROUPS, 'Mean', 'precision', 'recall'],
+                ['joints', *GROUPS, 'Mean', 'precision', 'recall', 'IDF1'],
                 [['all', *map(cell, (*groups.values(), *means.values()))]],
             ),
             'current',
@@ -143,16 +147,25 @@ class JointTracking:
         mota: 100 and below; it may be negative.
         precision: share of matched joints among the predicted.
         recall: share of matched joints among the true.
+        idf1: F1 of joints that belong together when each true track of a video is given the one
+            predicted track that suits it best (Ristani et al., Performance measures and a data set
+            for multi-target, multi-camera tracking, 2016), over all videos.
     """
 
     mota: np.ndarray
     precision: np.ndarray
     recall: np.ndarray
+    idf1: np.ndarray
 
     @property
     def means(self) -> dict[str, float]:
         """Means over the joints that have a value, by the names of the metric."""
-        values = {'MOTA': self.mota, 'MOT precision': self.precision, 'MOT recall': self.recall}
+        values = {
+            'MOTA': self.mota,
+            'MOT precision': self.precision,
+            'MOT recall': self.recall,
+            'IDF1': self.idf1,
+        }
         return {
             name: float(value[~np.isnan(value)].mean()) if np.isfinite(value).any() else math.nan
             for name, value in values.items()
@@ -194,13 +207,15 @@ def evaluate_tracks(ground_truth: GroundTruth, predicted: PredictedPoses) -> Joi
             for j, accumulator in enumerate(joints):
                 counts = host.compute(accumulator, metrics=COUNTS, return_dataframe=False)
                 totals[:, j] += [counts[name] for name in COUNTS]
-    misses, switches, false_positives, objects, detections = totals
+    misses, switches, false_positives, objects, detections, *identities = totals
+    right, wrong, missed = identities
     with np.errstate(divide='ignore', invalid='ignore'):
         objects = np.where(objects > 0, objects, np.nan)
         return JointTracking(
             mota=100 * (1 - (misses + switches + false_positives) / objects),
             precision=100 * (detections / (false_positives + detections)),
             recall=100 * (detections / objects),
+            idf1=100 * 2 * right / (2 * right + wrong + missed),
         )
 
 

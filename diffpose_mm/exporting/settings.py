@@ -4,6 +4,8 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from diffpose_mm_runtime.streams import CROP_TOLERANCE
+
 from ..codecs import DiffusionHeatmap
 from ..models import DiffPoseHead
 
@@ -66,8 +68,11 @@ def export_settings(model: Any, cfg: ConfigDict, frame_offsets: tuple[int, ...])
             decoding=codec.decoding,
         ),
         alphas_cumprod=head.schedule.alphas_cumprod.tolist(),
-        test_cfg={
-            name: test_cfg[name]
-            for name in ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
-        },
+        test_cfg=dict(
+            {
+                name: test_cfg[name]
+                for name in ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
+            },
+            crop_tolerance=float(model.test_cfg.get('crop_tolerance', CROP_TOLERANCE)),
+        ),
     )

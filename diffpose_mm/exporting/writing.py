@@ -61,7 +61,7 @@ def write_export(
         half.mkdir()
         for number, (name, module) in enumerate(parts.modules.items(), 1):
             progress(f'part {number} of {len(parts.modules)}: {name}')
-            _write_part(module, parts.examples[name], name, half, kind)
+            export_part(module, parts.examples[name], half / f'{name}.{ENDINGS[kind]}')
         files = {path.name: file_hash(path) for path in sorted(half.iterdir())}
         manifest = dict(
             manifest, version=VERSION, format=kind, prepared=parts.prepared, files=files
@@ -77,26 +77,32 @@ def write_export(
     return folder
 
 
-def _write_part(
-    module: torch.nn.Module, example: tuple, name: str, folder: Path, kind: str
-) -> None:
+def export_part(module: torch.nn.Module, example: tuple, path: Path) -> None:
+    """Write a network as one artefact: .onnx, or .xml with its .bin for OpenVINO.
+
+    The first axis of every tensor is free, and the second of the first of several, which are the
+    hypotheses of a denoising call.
+
+    Args:
+        module: In evaluation.
+        example: Tensors that it is called with.
+        path: To write.
+    """
     rows = torch.export.Dim('rows')
     shapes: tuple = ({0: rows},)
-    if name == 'denoise':
+    if len(example) > 1:
         hypotheses = torch.export.Dim('hypotheses')
         shapes = ({0: rows, 1: hypotheses}, None, tuple({0: rows} for _ in example[2:]))
     program = torch.onnx.export(
         module, example, dynamo=True, dynamic_shapes=shapes, verbose=False, optimize=True
     )
     assert program is not None
-    path = folder / f'{name}.onnx'
+    onnx = path.with_suffix('.onnx')
     # One file: with two, one may be lost on the way.
-    program.save(str(path), external_data=False)
-    if kind == 'openvino':
+    program.save(str(onnx), external_data=False)
+    if path.suffix == f'.{ENDINGS["openvino"]}':
         import openvino
 
-        model = openvino.convert_model(str(path))
-        openvino.save_model(
-            model, str(path.with_suffix(f'.{ENDINGS[kind]}')), compress_to_fp16=False
-        )
-        path.unlink()
+        model = openvino.convert_model(str(onnx))
+        openvino.save_model(model, str(path), compress_to_fp16=False)
+        onnx.unlink()

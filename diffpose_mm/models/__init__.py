@@ -8,12 +8,15 @@ from .conditional_decoder import ConditionalDecoder
 from .data_preprocessor import ClipDataPreprocessor
 from .diffpose_head import DiffPoseHead
 from .heatmap_head import Float32HeatmapHead
+from .joint_query_neck import JointQueryNeck
+from .keyframe_query_neck import KeyframeQueryNeck
 from .movenet_backbone import MoveNetBackbone
 from .movenet_head import MoveNetHead
 from .movenet_multipose import MultiPose
 from .movenet_pose_backbone import MoveNetPoseBackbone
 from .pose_decoder import LookupInteraction, PoseDecoder
 from .pose_estimator import TopdownClipEstimator
+from .positioned_neck import PositionedClipNeck
 from .spatiotemporal_neck import SpatioTemporalNeck
 
 __all__ = [
@@ -23,12 +26,15 @@ __all__ = [
     'ConditionalDecoder',
     'DiffPoseHead',
     'Float32HeatmapHead',
+    'JointQueryNeck',
+    'KeyframeQueryNeck',
     'LookupInteraction',
     'MoveNetBackbone',
     'MoveNetHead',
     'MoveNetPoseBackbone',
     'MultiPose',
     'PoseDecoder',
+    'PositionedClipNeck',
     'SpatioTemporalNeck',
     'TopdownClipEstimator',
 ]

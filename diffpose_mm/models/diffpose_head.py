@@ -34,6 +34,8 @@ TEST_CFG = dict(
 )
 # What mmpose's estimators and heads read beside.
 MMPOSE_TEST_CFG = ('flip_mode', 'shift_heatmap', 'output_keypoint_indices', 'multiscale_test')
+# What streaming reads: docs in StreamingPoser.
+STREAM_TEST_CFG = ('crop_tolerance',)
 AGGREGATES = ('mean', 'consensus')
 
 Features = tuple[Tensor] | list[tuple[Tensor]]
@@ -115,8 +117,9 @@ class DiffPoseHead(BaseHead):
     def check_test_cfg(self, test_cfg: dict) -> dict:
         """Fill in defaults and check the ranges; returns the fields this head reads."""
         for field in test_cfg:
-            if field not in TEST_CFG and field not in MMPOSE_TEST_CFG:
-                near = get_close_matches(field, (*TEST_CFG, *MMPOSE_TEST_CFG), 1)
+            known = (*TEST_CFG, *MMPOSE_TEST_CFG, *STREAM_TEST_CFG)
+            if field not in known:
+                near = get_close_matches(field, known, 1)
                 raise ValueError(
                     f'model.test_cfg.{field} is read by nobody'
                     + (f': is {near[0]} meant?' if near else '')

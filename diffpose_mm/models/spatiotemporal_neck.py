@@ -1,21 +1,14 @@
 """SpatioTemporal Representation Learner, STRL (paper section 3.1): T feature maps to one."""
 
-from collections.abc import Mapping
-from typing import Any
-
-import torch
-import torch.nn.functional as F
-from mmengine.logging import print_log
-from mmengine.model.weight_init import trunc_normal_
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .clip_neck import ClipNeck
+from .positioned_neck import PositionedClipNeck
 from .transformer import TransformerLayer
 
 
 @MODELS.register_module()
-class SpatioTemporalNeck(ClipNeck):
+class SpatioTemporalNeck(PositionedClipNeck):
     """Merge the features of a clip's T frames into one spatiotemporal feature.
 
     Patch embedding, a learnable position embedding per frame *and* location, ``num_layers``
@@ -62,14 +55,18 @@ class SpatioTemporalNeck(ClipNeck):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, num_frames, keyframe_index, feature_size, init_cfg
+            in_channels,
+            feature_size,
+            num_frames,
+            embed_dims,
+            out_channels,
+            keyframe_index,
+            init_cfg,
         )
         if num_layers < 1:
             raise ValueError(f'SpatioTemporalNeck: num_layers must be at least 1, got {num_layers}')
-        width, height = feature_size
 
         self.patch_embed = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
-        self.position_embedding = nn.Parameter(torch.zeros(num_frames, embed_dims, height, width))
         self.layers = nn.ModuleList(
             [TransformerLayer(embed_dims, num_heads, mlp_ratio) for _ in range(num_layers)]
         )
@@ -80,8 +77,6 @@ class SpatioTemporalNeck(ClipNeck):
             nn.GELU(),
             nn.Linear(hidden, self.out_channels),
         )
-        trunc_normal_(self.position_embedding, std=0.02)
-        self._register_load_state_dict_pre_hook(self._fit_checkpoint)
 
     def embed(self, feats: Tensor) -> Tensor:
         """Patch embedding: (B, C, H, W) features -> (B, D, H, W) maps of tokens.
@@ -101,49 +96,11 @@ class SpatioTemporalNeck(ClipNeck):
         tokens = tokens.transpose(1, 2).reshape(batch, height * width, frames * dims)
         return self.aggregate(tokens).transpose(1, 2).reshape(batch, -1, height, width)
 
-    def checkpoint_frames(self, state_dict: Mapping[str, Tensor], prefix: str) -> int | None:
-        """T of the position embedding in a checkpoint; see :class:`ClipNeck`."""
-        embedding = state_dict.get(f'{prefix}position_embedding')
-        return None if embedding is None else len(embedding)
-
-    def _inflate(self, state_dict: dict, prefix: str) -> None:
-        """Turn the weights of a single-frame neck into weights for T frames, in place."""
-        position, first = f'{prefix}position_embedding', f'{prefix}aggregate.0.weight'
-        state_dict[position] = state_dict[position].expand(self.num_frames, -1, -1, -1).clone()
+    def inflate(self, state_dict: dict, prefix: str) -> None:
+        """As the base class; the MLP reads the keyframe as before and the others not yet."""
+        super().inflate(state_dict, prefix)
+        first = f'{prefix}aggregate.0.weight'
         single = state_dict[first]
         inflated = single.new_zeros(single.shape[0], self.num_frames, single.shape[1])
         inflated[:, self.keyframe_index] = single
         state_dict[first] = inflated.flatten(1)
-        print_log(
-            f'{prefix[:-1] or "neck"}: inflated from one frame to {self.num_frames}, the keyframe '
-            f'at place {self.keyframe_index}',
-            logger='current',
-        )
-
-    def _fit_checkpoint(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        """Fit a checkpoint of another input size, or of one frame, to this neck, in place."""
-        key = prefix + 'position_embedding'
-        if key not in state_dict:
-            return
-        own = self.position_embedding
-        if state_dict[key].shape[0] == 1 < self.num_frames:
-            self._inflate(state_dict, prefix)
-        loaded = state_dict[key]
-        if loaded.shape[0] != own.shape[0]:
-            raise ValueError(
-                f'The checkpoint has {loaded.shape[0]} frames in {key}, the config has '
-                f'num_frames={own.shape[0]}: use the frame_offsets it was trained with'
-            )
-        if loaded.shape[2:] == own.shape[2:]:
-            return
-        state_dict[key] = resize_position_embedding(loaded, (own.shape[2], own.shape[3]))
-        print_log(
-            f'{key}: resized from {tuple(loaded.shape[2:])} to {tuple(own.shape[2:])} (H, W)',
-            logger='current',
-        )
-
-
-def resize_position_embedding(embedding: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize a (T, D, H, W) position embedding to ``size`` = (H', W'), bicubic, per frame."""
-    resized = F.interpolate(embedding.float(), size=size, mode='bicubic', align_corners=False)
-    return resized.to(embedding.dtype)

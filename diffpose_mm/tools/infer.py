@@ -19,8 +19,15 @@ from diffpose_mm.apis.run_exports import check_exports, export_run, split_format
 from diffpose_mm.apis.run_figures import draw_sheet
 from diffpose_mm.apis.run_hints import RunHints
 from diffpose_mm.apis.run_page import page_of_run
+from diffpose_mm.apis.run_smoothing import (
+    check_smoothing,
+    poses_of,
+    set_aside_smoothed,
+    smooth_run,
+)
 from diffpose_mm.configs import read_config
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
+from diffpose_mm.smoothing import smoothed_name
 from diffpose_mm.visualization.video_figures import TrackHistory, trajectories
 
 OTHERS = ('contact_sheet.png', 'trajectories.png', 'report.html')
@@ -101,13 +108,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         det_weights=args.det_checkpoint,
         det_cat_ids=args.det_cat_ids,
         show_progress=True,
+        precision=args.precision,
     )
     results = inferencer(args.input, **options)
     others = [osp.join(args.out, name) for name in OTHERS]
-    others += check_exports(results, args.export)
+    check_smoothing(args.smooth, results)
+    poses = poses_of(results)
+    if args.smooth is not None:
+        poses = smoothed_name(poses)
+        others.append(poses)
+    others += check_exports(results, args.export, poses)
     check_outputs(others, results.source.paths)
     if args.boxes is not None:
         check_outputs([*results.files, *others], [args.boxes])
+    if not args.resume:
+        set_aside_smoothed(results)
     return follow(results, args)
 
 
@@ -154,10 +169,12 @@ def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:
             times=times if has_times else None,
         )
         files.append(plot)
-    files += export_run(results, args.export)
+    smooth = smooth_run(results, args.smooth)
+    files += smooth
+    files += export_run(smooth[0] if smooth else poses_of(results), args.export)
     if not args.no_report:
         page = osp.join(args.out, 'report.html')
-        files += page_of_run(results, args.input, page, args.report_size)
+        files += page_of_run(results, args.input, page, args.report_size, *smooth)
     rate = history.frames / max(elapsed, 1e-9)
     tracks = f' in {len(history)} tracks' if source.is_clip else ''
     print(

@@ -16,8 +16,9 @@ from diffpose_mm.apis import (
 from diffpose_mm.apis.label_smoothing import local_parabolas
 from diffpose_mm.apis.people import Person
 from diffpose_mm.apis.poser import FramePoser
-from diffpose_mm.apis.windows import clip_offsets, loads_clips
+from diffpose_mm.apis.windows import clip_offsets
 from diffpose_mm.files import read_json
+from diffpose_mm.models import ClipNeck
 
 SLOW = 0.2
 """A joint counts as still or slowly moving below this, in sizes of the person a second."""
@@ -59,7 +60,8 @@ def pose_video(inferencer: DiffPoseInferencer, path: str, people: list[dict | No
         if person is not None
     }
     joints = np.full((len(people), 17, 2), np.nan)
-    options = dict(streaming=loads_clips(inferencer.pipeline), batch_size=8)
+    streaming = isinstance(getattr(inferencer.model, 'neck', None), ClipNeck)
+    options = dict(streaming=streaming, batch_size=8)
     for result in inferencer(path, as_clip=True, bboxes=boxes, **options):
         for person in result['predictions'][0]:
             joints[result['frames'][0]['frame_id']] = person['keypoints']

@@ -16,8 +16,11 @@ OFFSETS = (-2, -1, 0, 1, 2)
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
-def tiny(name='diffpose_synthetic.py', **test_cfg):
-    """The config `name`, cut down until it runs in milliseconds; five frames or one."""
+def tiny(name='diffpose_synthetic.py', neck=None, **test_cfg):
+    """The config `name`, cut down until it runs in milliseconds; five frames or one.
+
+    `neck` are fields of the neck to be set.
+    """
     cfg = Config.fromfile(CONFIGS / name)
     offsets = (0,) if name.startswith('heatmap') else OFFSETS
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
@@ -28,6 +31,7 @@ def tiny(name='diffpose_synthetic.py', **test_cfg):
     cfg.model.neck.num_frames = len(offsets)
     cfg.model.backbone.update(stem_channels=8, base_channels=8)
     cfg.model.neck.update(in_channels=32, out_channels=32, embed_dims=16, num_layers=1)
+    cfg.model.neck.update(neck or {})
     cfg.model.head.update(in_channels=32)
     if 'pose_decoder' in cfg.model.head:
         cfg.model.head.pose_decoder.update(channels=(16, 16, 8), out_channels=8)
@@ -38,13 +42,13 @@ def tiny(name='diffpose_synthetic.py', **test_cfg):
     return cfg
 
 
-def write_tiny(folder, name='diffpose_synthetic.py', **test_cfg):
+def write_tiny(folder, name='diffpose_synthetic.py', neck=None, **test_cfg):
     """Config and weights as files; the weights are such that every frame of a clip matters."""
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
     init_default_scope('mmpose')
-    cfg = tiny(name, **test_cfg)
+    cfg = tiny(name, neck, **test_cfg)
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     for parameter in model.parameters():

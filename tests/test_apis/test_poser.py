@@ -69,6 +69,29 @@ def test_with_a_fixed_crop_the_cached_path_is_the_full_path(parts, mode, batch):
     assert streaming.state.renewals == 0
 
 
+@pytest.mark.parametrize(
+    'neck',
+    [
+        dict(type='KeyframeQueryNeck', num_layers=2),
+        dict(type='JointQueryNeck', num_layers=2, num_keypoints=17),
+    ],
+    ids=['keyframe', 'joint'],
+)
+@pytest.mark.parametrize('mode', ['offline', 'causal'])
+def test_merges_that_keep_keys_stream_to_the_whole_window(neck, mode, tmp_path):
+    """Broken if a kept key were that of another frame, or of another place in the clip."""
+    config, weights = write_tiny(tmp_path, neck=neck)
+    inferencer = DiffPoseInferencer(config, weights, device='cpu', det_model='whole_image')
+    model, pipeline = inferencer.model, inferencer.pipeline
+    model.test_cfg.update(num_hypotheses=2, output_heatmaps=True)
+    jobs = jobs_of([[20, 10, 70, 80]] * 8, mode)
+    streaming = StreamingPoser(model, pipeline, OFFSETS)
+    found = [s for i in range(0, 8, 3) for s in streaming(jobs[i : i + 3])]
+    for sample, expected in zip(found, ClipPoser(model, pipeline)(jobs), strict=True):
+        assert_same(sample, expected)
+    assert streaming.state.backbone_passes == 8, 'each frame once'
+
+
 def resampled(tokens, wanted, seen, mirrored=False):
     """Tokens (D, H, W) of one crop from those of another, cell by cell; both (centre, scale)."""
     _, height, width = tokens.shape
@@ -183,6 +206,18 @@ def test_the_crop_is_held_until_the_box_leaves_it(parts):
     ]
     assert centres == [27.5] * 4 + [31.5] * 4
     assert streaming.state.renewals == 1
+
+
+def test_the_config_says_how_long_a_crop_is_held(parts):
+    """Broken if a model's own tolerance were ignored, or that of a call did not go before it."""
+    model, pipeline = parts
+    cfg = dict(model.test_cfg, crop_tolerance=0.2)
+    assert StreamingPoser(*parts, OFFSETS).crop_tolerance == 0.05
+    assert StreamingPoser(*parts, OFFSETS, test_cfg=cfg).crop_tolerance == 0.2
+    assert StreamingPoser(*parts, OFFSETS, 0.0, test_cfg=cfg).crop_tolerance == 0.0
+    model.head.check_test_cfg(cfg)
+    with pytest.raises(ValueError, match='crop_tolerance=-1'):
+        StreamingPoser(*parts, OFFSETS, test_cfg=dict(cfg, crop_tolerance=-1))
 
 
 def test_with_one_crop_in_the_window_the_result_is_exact_again(parts):

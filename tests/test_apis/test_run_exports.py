@@ -33,6 +33,28 @@ def test_infer_writes_formats(tiny_model, video, tmp_path):
     assert len(json) == len(coco) == 7
 
 
+def test_smoothed_poses_are_those_that_go_on(tiny_model, video, tmp_path):
+    """Broken if somebody who smooths handed on what trembles, or could not tell which it is."""
+    options = (
+        '--out',
+        tmp_path,
+        '--no-video',
+        '--no-report',
+        '--format',
+        'coco',
+        '--smooth',
+        'rts',
+    )
+    infer.main([video, *tool_arguments(tiny_model, *options)])
+    folder = tmp_path / 'predictions'
+    assert sorted(os.listdir(folder)) == ['walk.json', 'walk_smooth.json', 'walk_smooth_coco']
+    raw, smooth, coco = (
+        read_poses(folder / name) for name in ('walk.json', 'walk_smooth.json', 'walk_smooth_coco')
+    )
+    np.testing.assert_allclose(coco.points, smooth.points)
+    assert not np.allclose(raw.points, smooth.points)
+
+
 def test_a_format_that_fails_does_not_fail_the_run(tiny_model, video, tmp_path):
     """Broken if poses of a long video ended in an error because a folder is in the way."""
     blocked = tmp_path / 'predictions/walk_coco'

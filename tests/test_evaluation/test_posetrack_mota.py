@@ -88,6 +88,7 @@ def test_right_tracks_are_worth_100(tracks, tmp_path):
         'posetrack/MOTA',
         'posetrack/MOT precision',
         'posetrack/MOT recall',
+        'posetrack/IDF1',
     ]
     assert set(metrics.values()) == {100.0}
 
@@ -244,3 +245,13 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     with pytest.raises(ImportError, match='pip install motmetrics'):
         evaluate(path, walk())
+
+
+def test_idf1_by_hand(tmp_path):
+    """Broken if a track that changes its number halfway counted as one that keeps it."""
+    changed = walk(7, track=lambda person, frame: person + 10 * (person == 0 and frame >= 2))
+    metrics = evaluate(write_truth(tmp_path, 7), changed, tracks='boxes')
+    # Six frames count (rule 1). Person 1 is right in six; person 0 is best taken for track 10, in
+    # four frames of six: ten right, two wrong, two missed.
+    assert metrics['posetrack/IDF1'] == pytest.approx(100 * 20 / (20 + 2 + 2))
+    assert metrics['posetrack/MOTA'] == pytest.approx(100 * (1 - 1 / 12))

@@ -4,6 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
 from diffpose_mm.exporting import writing
 from diffpose_mm.tools import export
@@ -33,6 +37,25 @@ def test_parts_and_manifest(kind, ending, tmp_path, capsys):
     assert len(manifest['keypoints']) == len(manifest['sigmas']) == 17
     assert str(ROOT) not in (out / 'manifest.json').read_text()
     assert [path.name for path in out.parent.iterdir()] == ['exported']
+
+
+@pytest.mark.parametrize(
+    'neck',
+    [dict(type='KeyframeQueryNeck'), dict(type='JointQueryNeck', num_keypoints=17)],
+    ids=['keyframe', 'joint'],
+)
+def test_other_merges_are_exported(neck, tmp_path):
+    """Broken if only the paper's merge could be run without torch."""
+    cfg = Config.fromfile(CONFIG)
+    cfg.model.neck.update(neck)
+    cfg.dump(tmp_path / 'config.py')
+    torch.manual_seed(0)
+    init_default_scope('mmpose')
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), tmp_path / 'weights.pth')
+    found = run(
+        tmp_path / 'out', config=tmp_path / 'config.py', checkpoint=tmp_path / 'weights.pth'
+    )
+    assert found['mean'] < 1e-3
 
 
 def test_nothing_is_written_above_the_bound(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from runtime_helpers import CHECKPOINT, CONFIG, walk
 
 from diffpose_mm.apis import DiffPoseInferencer
-from diffpose_mm_runtime import ExportedPoser, ExportError, StreamingExportedPoser, infer
+from diffpose_mm_runtime import ExportedPoser, ExportError, StreamingExportedPoser, engines, infer
 from diffpose_mm_runtime.boxes import GivenBoxes
 from diffpose_mm_runtime.windows import as_frame
 
@@ -70,6 +70,40 @@ def test_frame_by_frame(engine, mode, streaming, hypotheses, steps, inferencer, 
         # Fewer passes than frames of windows: crops are held, and were renewed at least once.
         assert poser.state.renewals == run.state.renewals > 0
         assert poser.state.backbone_passes == run.state.backbone_passes
+
+
+@pytest.mark.parametrize('there', [False, True])
+def test_bfloat16_where_the_processor_has_it(there, exported, monkeypatch):
+    """Broken if bfloat16 were emulated without a word, or moved joints by more than it rounds."""
+    frames, boxes = walk(5)
+    if not there:
+        monkeypatch.setattr(engines, 'capabilities', lambda: ['FP32'])
+    if 'BF16' not in engines.capabilities():
+        with pytest.raises(ValueError, match="'bfloat16': this processor has none"):
+            ExportedPoser(exported, 'openvino', 1, 'bfloat16')
+        return
+    found = [
+        np.array([p['keypoints'] for e in run for p in e['instances']])
+        for run in (
+            entries(ExportedPoser(exported, 'openvino', 1, precision), frames, boxes)
+            for precision in ('float32', 'bfloat16')
+        )
+    ]
+    apart = np.linalg.norm(found[0] - found[1], axis=-1)
+    assert 0 < np.median(apart) < 0.5
+
+
+@pytest.mark.parametrize(
+    ('engine', 'precision', 'message'),
+    [
+        ('onnxruntime', 'bfloat16', "'onnxruntime' computes in float32"),
+        ('openvino', 'int8', 'must be one of float32, bfloat16'),
+    ],
+)
+def test_precisions_that_an_engine_has_not(engine, precision, message, exported):
+    """Broken if another precision than was asked for were taken."""
+    with pytest.raises(ValueError, match=message):
+        ExportedPoser(exported, engine, 1, precision)
 
 
 def damaged(exported, tmp_path, change):
