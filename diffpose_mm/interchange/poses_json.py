@@ -36,14 +36,22 @@ def read_poses_json(path: str | os.PathLike, keypoints: str | None = None) -> Po
     """
     path = os.fspath(path)
     try:
-        return _table(path, keypoints)
+        return table_of(_entries(path), keypoints)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         what = f'{error} is missing' if isinstance(error, KeyError) else error
         raise ValueError(f'{path}: {what}') from error
 
 
-def _table(path: str, keypoints: str | None) -> PoseTable:
-    entries = _entries(path)
+def table_of(entries: Iterator[dict], keypoints: str | None = None) -> PoseTable:
+    """A table of frames as they are in a file; see :func:`read_poses_json`.
+
+    Args:
+        entries: The frames, the first one with ``meta`` and ``run``.
+        keypoints: Name of the set that the poses are in, if ``meta`` is missing.
+
+    Raises:
+        ValueError, TypeError, KeyError: Name the frame and the field that cannot be used.
+    """
     first = next(entries, None)
     if first is None:
         raise ValueError('holds no frame')
@@ -68,8 +76,12 @@ def _table(path: str, keypoints: str | None) -> PoseTable:
                 raise ValueError(f'frame {number}, person {index}: {what}') from error
             if 'hypotheses' in person:
                 left_out.add('hypotheses')
+            if 'filled' in person or 'keypoint_filled' in person:
+                left_out.add('which joints were filled in by smoothing')
     run = first.get('run')
-    found = run.get('input') if isinstance(run, dict) else None
+    found, smoothing = (
+        run.get(name) if isinstance(run, dict) else None for name in ('input', 'smoothing')
+    )
     size = meta.get('image_size')
     rate = _number(meta.get('fps'), 'meta.fps')
     return builder.table(
@@ -80,6 +92,7 @@ def _table(path: str, keypoints: str | None) -> PoseTable:
         absent=tuple(meta.get('absent') or ()),
         faults=faults,
         input=found if isinstance(found, dict) else {},
+        smoothing=smoothing if isinstance(smoothing, dict) else {},
         left_out=tuple(sorted(left_out)),
     )
 
@@ -220,6 +233,13 @@ def write_poses_json(table: PoseTable, path: str | os.PathLike) -> None:
     Raises:
         OSError: It cannot be written.
     """
+    lines = [json.dumps(entry, allow_nan=False) for entry in entries_of(table)]
+    with atomic_write(path) as file:
+        file.write('[\n' + ',\n'.join(lines) + '\n]\n')
+
+
+def entries_of(table: PoseTable) -> list[dict[str, Any]]:
+    """The frames as they are in a file."""
     meta: dict[str, Any] = dict(
         format=FORMAT, keypoints=table.keypoints, skeleton=[list(bone) for bone in table.skeleton]
     )
@@ -228,7 +248,7 @@ def write_poses_json(table: PoseTable, path: str | os.PathLike) -> None:
     if table.image_size is not None:
         meta['image_size'] = list(table.image_size)
     meta.update(fps=table.fps, coordinates=COORDINATES)
-    lines = []
+    entries = []
     for place, (number, poses) in enumerate(table.by_frame()):
         entry: dict[str, Any] = dict(frame_id=number, time=table.time_of(number))
         if number in table.frame_sizes:
@@ -237,10 +257,10 @@ def write_poses_json(table: PoseTable, path: str | os.PathLike) -> None:
             entry['fault'] = table.faults[number]
         entry['instances'] = [_instance(table, pose) for pose in poses]
         if place == 0:
-            entry.update(meta=meta, run=dict(input=table.input) if table.input else {})
-        lines.append(json.dumps(entry, allow_nan=False))
-    with atomic_write(path) as file:
-        file.write('[\n' + ',\n'.join(lines) + '\n]\n')
+            run = dict(input=table.input, smoothing=table.smoothing)
+            entry.update(meta=meta, run={name: value for name, value in run.items() if value})
+        entries.append(entry)
+    return entries
 
 
 def _instance(table: PoseTable, pose: int) -> dict[str, Any]:

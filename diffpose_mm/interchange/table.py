@@ -42,6 +42,7 @@ class PoseTable:
         absent: Names among ``keypoints`` that the model does not have.
         faults: Number of a frame to why it could not be read.
         input: What the poses are of: ``name`` and perhaps ``digest`` of the file.
+        smoothing: How the poses were smoothed, as inference says it; empty if they were not.
         left_out: What the file had and a table does not hold.
 
     Raises:
@@ -66,6 +67,7 @@ class PoseTable:
     absent: tuple[str, ...] = ()
     faults: dict[int, str] = field(default_factory=dict)
     input: dict[str, Any] = field(default_factory=dict)
+    smoothing: dict[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -3,11 +3,17 @@
 import argparse
 import os.path as osp
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from diffpose_mm.apis.naming import check_outputs
 from diffpose_mm.engine.launch import one_line_errors
 from diffpose_mm.interchange import POSE_FORMATS, READERS, outputs, read_poses, write_formats
+from diffpose_mm.interchange.poses_json import entries_of, table_of
+from diffpose_mm.interchange.table import PoseTable
 from diffpose_mm.keypoint_sets import KEYPOINT_SETS
+from diffpose_mm.smoothing import METHODS, RTS, smooth_predictions
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,6 +54,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--image-size', type=int, nargs=2, metavar=('W', 'H'), help='if the poses do not say it'
     )
     parser.add_argument(
+        '--smooth', choices=list(METHODS), help='make the poses steady over time, as `smooth` does'
+    )
+    parser.add_argument(
         '--traceback', action='store_true', help='show where in the code an error was raised'
     )
     args = parser.parse_args(argv)
@@ -71,12 +80,14 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
     path = args.poses.rstrip('/\\') or args.poses
     folder = args.out or osp.dirname(path) or '.'
     stem = osp.basename(path) if osp.isdir(path) else osp.splitext(osp.basename(path))[0]
+    stem = f'{stem}_smooth' if args.smooth else stem
     names = list(dict.fromkeys(args.to))
     with one_line_errors(args.traceback):
         check_outputs(map(str, outputs(names, folder, stem)), [path])
         size = None if args.image_size is None else (args.image_size[0], args.image_size[1])
         table = read_poses(path, args.source, args.keypoints, args.fps, size)
-        # Filters of the poses come here, between reading and writing.
+        if args.smooth is not None:
+            table = smoothed(table, args.smooth, path)
         if args.to_keypoints is not None:
             table = table.in_set(args.to_keypoints)
         people = 'people without numbers'
@@ -86,6 +97,32 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
         written = [str(p) for p in write_formats(table, names, folder, stem)]
     print(f'written: {", ".join(written)}')
     return written
+
+
+def smoothed(table: PoseTable, method: str, path: str) -> PoseTable:
+    """Poses made steady, with the defaults of a method; see :func:`smooth_predictions`.
+
+    Args:
+        table: The poses.
+        method: One of ``METHODS``.
+        path: What they were read from.
+
+    Raises:
+        ValueError: Names the file, and what cannot be smoothed.
+    """
+    unscored = not np.isfinite(table.scores).any()
+    settings = None
+    if unscored:  # a joint without a score would count as not found
+        settings = RTS(noise='constant') if method == 'rts' else None
+        table = replace(table, scores=np.where(table.present, 1.0, np.nan))
+    try:
+        entries = smooth_predictions(entries_of(table), method, settings)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+    done = entries[0]['run']['smoothing']
+    print(f'{method}, times {done["times"]}; {done.get("filled_joints", 0)} joints filled in gaps')
+    table = table_of(iter(entries))
+    return replace(table, scores=np.full_like(table.scores, np.nan)) if unscored else table
 
 
 if __name__ == '__main__':

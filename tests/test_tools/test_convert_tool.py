@@ -71,3 +71,49 @@ def test_faults_are_one_line(tmp_path):
     (tmp_path / 'walk.json').write_text('[{"frame_id": 0,')
     with pytest.raises(SystemExit, match=r'^error: .*walk.json: is not JSON, or was cut short'):
         convert.main([str(tmp_path / 'walk.json'), '--to', 'csv'])
+
+
+@pytest.fixture
+def trembling(tmp_path):
+    """A table of DeepLabCut: an animal that trembles and goes right; missing in frame 11."""
+    rng = np.random.default_rng(0)
+    lines = ['scorer,net,net,net,net,net,net', 'bodyparts,nose,nose,nose,paw,paw,paw']
+    lines.append('coords,x,y,likelihood,x,y,likelihood')
+    for frame in range(30):
+        places = np.array([[100, 50], [300, 350]]) + [5 * frame, 0] + rng.normal(0, 2, (2, 2))
+        (a, b), (c, d) = places.tolist()
+        own = f'{a},{b},0.9,{c},{d},0.8' if frame != 11 else ',,,,,'
+        lines.append(f'{frame},{own}')
+    path = tmp_path / 'walk.csv'
+    path.write_text('\n'.join(lines) + '\n')
+    return path
+
+
+def jerk(table):
+    return float(np.abs(np.diff(table.points[:, 0, 0], 3)).mean())
+
+
+def test_poses_of_others_are_smoothed(trembling, capsys):
+    """Broken if only those who pose with this package could have steady poses."""
+    (path,) = convert.main([str(trembling), '--to', 'json', '--smooth', 'rts', '--fps', '25'])
+    assert path.endswith('walk_smooth.json')
+    raw, smooth = read_poses(trembling), read_poses(path)
+    assert jerk(smooth) < 0.8 * jerk(raw)
+    assert smooth.frame.tolist() == list(range(30)) and 11 not in raw.frame  # bridged
+    assert '2 joints filled in gaps' in capsys.readouterr().out
+    assert smooth.scores[0].tolist() == [0.9, 0.8]
+    with pytest.raises(SystemExit, match='walk_smooth.json: these poses are smoothed already'):
+        convert.main([path, '--to', 'csv', '--smooth', 'rts'])
+
+
+def test_poses_without_scores_are_smoothed(trembling, tmp_path):
+    """Broken if joints without a score counted as not found, or got a score that nobody gave."""
+    rows = ['frame_id,track_id,keypoint,x,y']
+    table = read_poses(trembling)
+    for frame, points in zip(table.frame.tolist(), table.points.tolist()):
+        rows += [f'{frame},0,{n},{x},{y}' for n, (x, y) in zip(('nose', 'paw'), points)]
+    path = tmp_path / 'long.csv'
+    path.write_text('\n'.join(rows) + '\n')
+    (out,) = convert.main([str(path), '--to', 'csv', '--smooth', 'rts', '--fps', '25'])
+    smooth = read_poses(out)
+    assert jerk(smooth) < 0.8 * jerk(table) and np.isnan(smooth.scores).all()
