@@ -102,7 +102,7 @@ def annotation_of(table: PoseTable, pose: int) -> dict[str, Any]:
     """A pose with its scores; keypoints are triples x, y, score, and (0, 0, 0) where missing."""
     scores = np.nan_to_num(table.scores[pose])
     points = np.nan_to_num(table.points[pose])
-    triples = submitted_keypoints(points, scores, table.present[pose])
+    triples = submitted_keypoints(points, scores, table.present_of(pose))
     x1, y1, x2, y2 = np.nan_to_num(table.box_of(pose)).tolist()
     return dict(
         image_id=int(table.frame[pose]),

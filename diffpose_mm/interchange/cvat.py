@@ -73,7 +73,7 @@ def _add_track(
     joints = [table.keypoints.index(name) for name in names]
     last = np.zeros((len(names), 2))
     for place, pose in enumerate(poses.tolist()):
-        there = table.present[pose][joints]
+        there = table.present_of(pose)[joints]
         points = table.points[pose][joints]
         last = np.where(there[:, None], points, last)
         frame = int(table.frame[pose])

@@ -94,7 +94,7 @@ def _regions(table: PoseTable, pose: int) -> list[dict]:
         if track != NO_TRACK:
             region['meta'] = dict(text=[f'track {track}'])
         regions.append(region)
-    for joint in np.flatnonzero(table.present[pose]).tolist():
+    for joint in np.flatnonzero(table.present_of(pose)).tolist():
         x, y = (table.points[pose, joint] * percent[:2]).tolist()
         name = table.keypoints[joint]
         region = dict(
@@ -151,7 +151,10 @@ def _names(tasks: list[dict], file: Path, keypoints: str | None) -> tuple[str, .
         except ElementTree.ParseError as error:
             raise ValueError(f'{beside.name} beside it is not XML ({error})') from error
     seen = (_label(region) for task in tasks for region in _result(task) if _is_joint(region))
-    return tuple(dict.fromkeys(seen))
+    names = tuple(dict.fromkeys(seen))
+    if not names:
+        raise ValueError('has no joints, so their names are not known: give --keypoints')
+    return names
 
 
 def _result(task: dict) -> list[dict]:

@@ -45,7 +45,7 @@ def write_openpose(table: PoseTable, folder: Path, stem: str) -> None:
                 hand_right_keypoints_3d=[],
             )
             for pose in sorted(poses.tolist(), key=lambda pose: _rank(int(table.track[pose])))
-            if table.present[pose].any()
+            if table.present_of(pose).any()
         ]
         name = f'{stem}_{number:012d}_keypoints.json'
         write_json(folder / name, dict(version=1.3, people=people))
@@ -57,5 +57,5 @@ def _rank(track: int) -> float:
 
 def _triples(table: PoseTable, pose: int) -> list[float]:
     triples = np.column_stack([table.points[pose], table.scores[pose]])
-    triples[~table.present[pose]] = 0
+    triples[~table.present_of(pose)] = 0
     return np.nan_to_num(triples).ravel().tolist()

@@ -72,7 +72,7 @@ def _log_frames(rerun, recording, table: PoseTable) -> None:  # type: ignore[no-
         for pose in poses.tolist():
             entity = f'poses/track_{table.track[pose]}'
             here.add(entity)
-            places = np.flatnonzero(table.present[pose])
+            places = np.flatnonzero(table.present_of(pose))
             recording.log(
                 f'{entity}/keypoints',
                 rerun.Points2D(table.points[pose, places], keypoint_ids=places, class_ids=0),

@@ -44,7 +44,9 @@ def write_slp(table: PoseTable, path: Path, stem: str) -> None:
             sleap.PredictedInstance.from_numpy(
                 table.points[pose],
                 skeleton=skeleton,
-                point_scores=np.where(table.present[pose], np.nan_to_num(table.scores[pose]), 0.0),
+                point_scores=np.where(
+                    table.present_of(pose), np.nan_to_num(table.scores[pose]), 0.0
+                ),
                 score=table.pose_score(pose),
                 track=None if table.track[pose] == NO_TRACK else tracks[int(table.track[pose])],
             )

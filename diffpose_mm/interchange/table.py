@@ -142,6 +142,10 @@ class PoseTable:
         """(P, K) whether a keypoint has a place."""
         return np.isfinite(self.points).all(2)
 
+    def present_of(self, pose: int) -> np.ndarray:
+        """(K,) whether a keypoint of one pose has a place; :attr:`present` looks at all poses."""
+        return np.isfinite(self.points[pose]).all(1)
+
     def size_of(self, frame: int) -> tuple[int, int] | None:
         """Width and height of a frame, pixels; None if the file does not say it."""
         return self.frame_sizes.get(int(frame), self.image_size)
@@ -169,7 +173,7 @@ class PoseTable:
         """(4,) x1, y1, x2, y2: the box of a pose, else that around its keypoints, or NaN."""
         if np.isfinite(self.boxes[pose]).all():
             return self.boxes[pose]
-        found = self.points[pose][self.present[pose]]
+        found = self.points[pose][self.present_of(pose)]
         return np.concatenate([found.min(0), found.max(0)]) if len(found) else np.full(4, np.nan)
 
     def pose_score(self, pose: int) -> float:
@@ -177,7 +181,7 @@ class PoseTable:
 
         Boxes that were given by hand all have score 1 and would rank nothing. 0 without scores.
         """
-        scores = self.scores[pose][self.present[pose]]
+        scores = self.scores[pose][self.present_of(pose)]
         scores = scores[np.isfinite(scores)]
         box = self.box_scores[pose]
         mean = float(scores.mean()) if len(scores) else 0.0

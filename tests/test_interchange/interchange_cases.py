@@ -18,7 +18,7 @@ def points_of(track, frame, names=POSETRACK.keypoints):
     return np.stack([100 * track + 10 * joints + frame + 0.25, 20 * joints + frame / 8 + 5], 1)
 
 
-def two_people(keypoint_set=POSETRACK, num_frames=8, **fields):
+def two_people(keypoint_set=POSETRACK, num_frames=8, times=TIMES, **fields):
     """Person 3 in frames 0 to 6, person 7 from 1 on and not in 5; nobody in the last frame.
 
     The ears are absent, and the nose of person 7 is missing in frame 2.
@@ -27,7 +27,7 @@ def two_people(keypoint_set=POSETRACK, num_frames=8, **fields):
     builder = TableBuilder(names)
     gone = np.isin(names, keypoint_set.never_labelled)
     for frame in range(num_frames):
-        builder.add_frame(frame, TIMES[frame % 8])
+        builder.add_frame(frame, times[frame])
         for track in (7, 3):
             last = frame == num_frames - 1
             if last or (track == 7 and frame in (0, 5)):

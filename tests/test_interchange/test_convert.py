@@ -9,6 +9,7 @@ from interchange_cases import clip, person, two_people, write_clip
 
 from diffpose_mm.interchange import (
     POSE_FORMATS,
+    PoseTable,
     TableBuilder,
     convert,
     read_poses,
@@ -69,6 +70,21 @@ def test_a_format_that_cannot_be_written_keeps_others_from_half_of_it(tmp_path):
     with pytest.raises(ValueError, match="format 'trc' has to be one of json, csv"):
         write_formats(table, ['csv', 'trc'], tmp_path, 'walk')
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('name', PLAIN)
+def test_cost_is_that_of_the_poses(tmp_path, monkeypatch, name):
+    """Broken if a long video took hours, since each pose had all poses looked through."""
+    whole = PoseTable.present.fget
+    looks = []
+    monkeypatch.setattr(PoseTable, 'present', property(lambda t: looks.append(t) or whole(t)))
+    counts = []
+    for frames in (8, 24):
+        looks.clear()
+        table = two_people(num_frames=frames, times=[i / 10 for i in range(frames)])
+        write_formats(table, [name], tmp_path / str(frames), 'walk', lambda line: None)
+        counts.append(len(looks))
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,15 @@ def test_corrections_count(tmp_path):
     assert set(found.scores[found.present]) == {1}
 
 
+def test_nothing_to_read_is_said(tmp_path):
+    """Broken if tasks without a joint became poses of no keypoints."""
+    path = tmp_path / 'export.json'
+    path.write_text('[{"id": 1, "annotations": [], "data": {"image": "a/000001.jpg"}}]')
+    with pytest.raises(ValueError, match='export.json: has no joints.*--keypoints'):
+        read_label_studio(path)
+    assert read_label_studio(path, 'coco17').frames.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     'change, words',
     [
