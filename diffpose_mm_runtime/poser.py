@@ -16,10 +16,19 @@ from .engines import check_engine, load_part
 from .manifest import ENDINGS, PARTS, read_manifest
 from .noise import noise_seeds, standard_normal
 from .people import Person
+from .refinement import DEFAULTS, check_refinement
 from .windows import Frame, Window
 
 Job = tuple[Window, Person]
-CHANGED = ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
+CHANGED = (
+    'sampling_steps',
+    'num_hypotheses',
+    'flip_test',
+    'seed',
+    'aggregate',
+    'strength',
+    'first_weight',
+)
 """Settings of the head that a run may change."""
 
 
@@ -33,7 +42,7 @@ class ExportedPoser:
         engine: 'onnxruntime' or 'openvino'. Defaults to the former.
         threads: Of the engine; 0 leaves the choice to it.
         **settings: In place of the model's ``test_cfg``: ``sampling_steps``, ``num_hypotheses``,
-            ``flip_test``, ``seed``, ``aggregate``.
+            ``flip_test``, ``seed``, ``aggregate``, ``strength``, ``first_weight``.
 
     Attributes:
         manifest (dict): See :func:`read_manifest`.
@@ -152,7 +161,7 @@ class ExportedPoser:
 
         signal = ddim_array(
             denoise, noise, self.manifest['alphas_cumprod'], cfg['sampling_steps'],
-            codec.signal_scale,
+            codec.signal_scale, cfg['strength'], cfg['first_weight'],
         )  # fmt: skip
         return codec.to_heatmap(signal).reshape(len(keys), count, *shape)
 
@@ -180,13 +189,14 @@ def _merged(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[st
     if unknown:
         raise ValueError(f'{unknown[0]} is no setting: there are {", ".join(CHANGED)}')
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = {**manifest['test_cfg'], **given}
+    cfg = {**DEFAULTS, **manifest['test_cfg'], **given}
     limit = len(manifest['alphas_cumprod'])
     for name, most in (('sampling_steps', limit), ('num_hypotheses', None)):
         value = cfg[name]
         if not isinstance(value, int) or value < 1 or (most is not None and value > most):
             top = '' if most is None else f' to {most}'
             raise ValueError(f'{name} must be an integer from 1{top or " on"}, got {value!r}')
+    check_refinement(cfg['strength'], cfg['first_weight'])
     if cfg['aggregate'] not in ('mean', 'consensus'):
         raise ValueError(f"aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}")
     return cfg

@@ -4,6 +4,8 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from diffpose_mm_runtime.poser import CHANGED
+
 from ..codecs import DiffusionHeatmap
 from ..models import DiffPoseHead
 
@@ -68,6 +70,6 @@ def export_settings(model: Any, cfg: ConfigDict, frame_offsets: tuple[int, ...])
         alphas_cumprod=head.schedule.alphas_cumprod.tolist(),
         test_cfg={
             name: test_cfg[name]
-            for name in ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
+            for name in CHANGED
         },
     )

@@ -18,15 +18,18 @@ from mmpose.utils.typing import ConfigType, InstanceList, OptConfigType, SampleL
 from torch import Tensor
 
 from diffpose_mm_runtime.noise import noise_seeds
+from diffpose_mm_runtime.refinement import check_refinement
 
 from ..codecs import consensus
-from ..diffusion import SAMPLERS, NoiseSchedule
+from ..diffusion import SAMPLERS, NoiseSchedule, refined_sample
 
 TEST_CFG = dict(
     sampling_steps=4,
     num_hypotheses=1,
     sampler='ddim',
     eta=0.0,
+    strength=1.0,
+    first_weight=0.0,
     flip_test=False,
     seed=0,
     output_heatmaps=False,
@@ -55,6 +58,11 @@ class DiffPoseHead(BaseHead):
     - ``sampler`` (str): A name in :data:`diffpose_mm.diffusion.SAMPLERS`. Defaults to ``'ddim'``.
     - ``eta`` (float): 0 is deterministic DDIM, 1 has DDPM's variance. Only of samplers that take
       it. Defaults to 0.
+    - ``strength`` (float): Below 1, all steps but the first go through the last ``strength`` of
+      the diffusion only, from the first answer noised to there (SDEdit, arXiv 2108.01073). 1, the
+      default, is plain sampling.
+    - ``first_weight`` (float): Weight of the first step's x̂0 in the heatmaps of a hypothesis; the
+      last step's has the rest. 0, the default, takes the last one.
     - ``flip_test`` (bool): Average x̂0 of the clip and of its mirror image in every step. Defaults
       to False, as in mmpose; the configs of this package set it.
     - ``seed`` (int): Of the noise. A sample's noise depends on this seed, on what identifies the
@@ -135,6 +143,7 @@ class DiffPoseHead(BaseHead):
             )
         if not 0 <= cfg['eta'] <= 1:
             raise ValueError(f'model.test_cfg.eta must lie in [0, 1], got {cfg["eta"]!r}')
+        check_refinement(cfg['strength'], cfg['first_weight'], 'model.test_cfg.')
         if cfg['sampler'] not in SAMPLERS:
             raise ValueError(
                 f'model.test_cfg.sampler must be one of {", ".join(SAMPLERS)}, got '
@@ -303,15 +312,18 @@ class DiffPoseHead(BaseHead):
 
         sampler = SAMPLERS[cfg['sampler']]
         options = dict(eta=cfg['eta']) if _takes_eta(sampler) else {}
-        signal = sampler(
+        signal = refined_sample(
+            sampler,
             denoise,
             noise,
             self.schedule,
             cfg['sampling_steps'],
+            cfg['strength'],
+            cfg['first_weight'],
+            callback,
             **options,
             clip=self.decoder.signal_scale,
             generator=generators,
-            callback=callback,
         )
         heatmaps = self.decoder.to_heatmap(signal.float())
         return heatmaps.unflatten(0, (len(batch_data_samples), hypotheses))

@@ -1,0 +1,62 @@
+"""Any sampler, going on from its own first answer: SDEdit (arXiv 2108.01073) without a guide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from diffpose_mm_runtime.refinement import check_refinement, refine
+
+from .sampling import Denoise, Sampler, StepCallback
+from .schedule import NoiseSchedule
+
+__all__ = ['refined_sample']
+
+
+def refined_sample(
+    sampler: Sampler,
+    denoise: Denoise,
+    noise: Tensor,
+    schedule: NoiseSchedule,
+    steps: int,
+    strength: float = 1.0,
+    first_weight: float = 0.0,
+    callback: StepCallback | None = None,
+    **options: Any,
+) -> Tensor:
+    """Sample, all steps but the first from the first answer noised to a middle step.
+
+    Args:
+        sampler: One of :data:`SAMPLERS`.
+        denoise, noise, schedule, steps: Its arguments.
+        strength: Share of the diffusion that is gone through again, in (0, 1]; SDEdit's t0. The
+            noise that is added is the one of the start. 1 is the sampler as it is.
+        first_weight: Weight in [0, 1) of the first predicted x0 in the result; the sampled x0 has
+            the rest.
+        callback: As of the sampler, over all steps.
+        **options: Other arguments of the sampler.
+
+    Returns:
+        (B, ...) x0, like ``noise``.
+
+    Raises:
+        ValueError: ``strength`` or ``first_weight`` is out of range, or as the sampler.
+    """
+    check_refinement(strength, first_weight)
+
+    def sample(start: Tensor, length: int, steps: int, done: int) -> tuple[Tensor, Tensor]:
+        first: list[Tensor] = []
+
+        def keep(i: int, t: int, x_t: Tensor, x0: Tensor) -> None:
+            if i == 0:
+                first.append(x0)
+            if callback is not None:
+                callback(done + i, t, x_t, x0)
+
+        short = schedule.truncated(length)
+        last = sampler(denoise, start, short, steps, callback=keep, **options)
+        return first[0], last
+
+    alphas_cumprod = schedule.alphas_cumprod.tolist()
+    return refine(sample, noise, alphas_cumprod, steps, strength, first_weight)
