@@ -59,11 +59,12 @@ def ddim_array(
     steps: int,
     clip: float,
     strength: float = 1.0,
+    temperature: float = 1.0,
     first_weight: float = 0.0,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Deterministic DDIM over float32 arrays, in :func:`refine`.
 
-    Args as of ``diffpose_mm.diffusion.refined_sample``.
+    Args and returns as of ``diffpose_mm.diffusion.refined_sample``.
     """
 
     def sample(
@@ -79,4 +80,4 @@ def ddim_array(
         assert first is not None
         return first, x
 
-    return refine(sample, noise, alphas_cumprod, steps, strength, first_weight)
+    return refine(sample, noise, alphas_cumprod, steps, strength, temperature, first_weight)

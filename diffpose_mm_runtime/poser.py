@@ -16,18 +16,13 @@ from .engines import check_engine, load_part
 from .manifest import ENDINGS, PARTS, read_manifest
 from .noise import noise_seeds, standard_normal
 from .people import Person
-from .refinement import DEFAULTS, check_refinement
+from .refinement import DEFAULTS, check_refinement, with_peaks_of
 from .windows import Frame, Window
 
 Job = tuple[Window, Person]
 CHANGED = (
-    'sampling_steps',
-    'num_hypotheses',
-    'flip_test',
-    'seed',
-    'aggregate',
-    'strength',
-    'first_weight',
+    *('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate'),
+    *('strength', 'temperature', 'first_weight', 'first_scores'),
 )
 """Settings of the head that a run may change."""
 
@@ -42,7 +37,8 @@ class ExportedPoser:
         engine: 'onnxruntime' or 'openvino'. Defaults to the former.
         threads: Of the engine; 0 leaves the choice to it.
         **settings: In place of the model's ``test_cfg``: ``sampling_steps``, ``num_hypotheses``,
-            ``flip_test``, ``seed``, ``aggregate``, ``strength``, ``first_weight``.
+            ``flip_test``, ``seed``, ``aggregate``, ``strength``, ``temperature``,
+            ``first_weight``, ``first_scores``.
 
     Attributes:
         manifest (dict): See :func:`read_manifest`.
@@ -159,11 +155,19 @@ class ExportedPoser:
                 heatmaps = np.float32(0.5) * (heatmaps + mirror[:, order][..., ::-1])
             return codec.to_signal(heatmaps)
 
-        signal = ddim_array(
-            denoise, noise, self.manifest['alphas_cumprod'], cfg['sampling_steps'],
-            codec.signal_scale, cfg['strength'], cfg['first_weight'],
-        )  # fmt: skip
-        return codec.to_heatmap(signal).reshape(len(keys), count, *shape)
+        refinement = (cfg[name] for name in ('strength', 'temperature', 'first_weight'))
+        first, signal = ddim_array(
+            denoise,
+            noise,
+            self.manifest['alphas_cumprod'],
+            cfg['sampling_steps'],
+            codec.signal_scale,
+            *refinement,
+        )
+        heatmaps = codec.to_heatmap(signal)
+        if cfg['first_scores']:
+            heatmaps = with_peaks_of(heatmaps, codec.to_heatmap(first))
+        return heatmaps.reshape(len(keys), count, *shape)
 
     def _decode(self, heatmaps: np.ndarray, place: Placement, box: np.ndarray) -> dict:
         found = self.codec.decode_hypotheses(heatmaps)
@@ -196,7 +200,7 @@ def _merged(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[st
         if not isinstance(value, int) or value < 1 or (most is not None and value > most):
             top = '' if most is None else f' to {most}'
             raise ValueError(f'{name} must be an integer from 1{top or " on"}, got {value!r}')
-    check_refinement(cfg['strength'], cfg['first_weight'])
+    check_refinement(cfg)
     if cfg['aggregate'] not in ('mean', 'consensus'):
         raise ValueError(f"aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}")
     return cfg

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from diffpose_mm_runtime.refinement import check_refinement, refine
+from diffpose_mm_runtime.refinement import DEFAULTS, check_refinement, refine
 
 from .sampling import Denoise, Sampler, StepCallback
 from .schedule import NoiseSchedule
@@ -21,10 +21,11 @@ def refined_sample(
     schedule: NoiseSchedule,
     steps: int,
     strength: float = 1.0,
+    temperature: float = 1.0,
     first_weight: float = 0.0,
     callback: StepCallback | None = None,
     **options: Any,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Sample, all steps but the first from the first answer noised to a middle step.
 
     Args:
@@ -32,18 +33,22 @@ def refined_sample(
         denoise, noise, schedule, steps: Its arguments.
         strength: Share of the diffusion that is gone through again, in (0, 1]; SDEdit's t0. The
             noise that is added is the one of the start. 1 is the sampler as it is.
+        temperature: Scale in [0, 1] of that noise. Below 1 likely answers become likelier, as with
+            the temperature of other generative models; only with a ``strength`` below 1.
         first_weight: Weight in [0, 1) of the first predicted x0 in the result; the sampled x0 has
             the rest.
         callback: As of the sampler, over all steps.
         **options: Other arguments of the sampler.
 
     Returns:
-        (B, ...) x0, like ``noise``.
+        The first predicted x0, and the sampled one, (B, ...) like ``noise``.
 
     Raises:
-        ValueError: ``strength`` or ``first_weight`` is out of range, or as the sampler.
+        ValueError: ``strength``, ``temperature`` or ``first_weight`` is out of range, or as the
+            sampler.
     """
-    check_refinement(strength, first_weight)
+    settings = dict(strength=strength, temperature=temperature, first_weight=first_weight)
+    check_refinement({**DEFAULTS, **settings})
 
     def sample(start: Tensor, length: int, steps: int, done: int) -> tuple[Tensor, Tensor]:
         first: list[Tensor] = []
@@ -59,4 +64,4 @@ def refined_sample(
         return first[0], last
 
     alphas_cumprod = schedule.alphas_cumprod.tolist()
-    return refine(sample, noise, alphas_cumprod, steps, strength, first_weight)
+    return refine(sample, noise, alphas_cumprod, steps, **settings)

@@ -68,8 +68,5 @@ def export_settings(model: Any, cfg: ConfigDict, frame_offsets: tuple[int, ...])
             decoding=codec.decoding,
         ),
         alphas_cumprod=head.schedule.alphas_cumprod.tolist(),
-        test_cfg={
-            name: test_cfg[name]
-            for name in CHANGED
-        },
+        test_cfg={name: test_cfg[name] for name in CHANGED},
     )

@@ -113,13 +113,21 @@ def score(
     samples: list[PoseDataSample],
     decoded: list[dict[str, np.ndarray]],
     dataset: torch.utils.data.Dataset,
+    annotations: Path,
 ) -> dict[str, float]:
     """AP and rates of poses in input pixels, as ``decode_hypotheses`` of the codec gives them.
+
+    Args:
+        model: The estimator.
+        samples: Of the people.
+        decoded: Their poses.
+        dataset: Which they are of.
+        annotations: File of the images that count.
 
     Returns:
         dict: In percent: ``AP``, ``AP (occluded)``, ``PCK``, ``duplicates`` and ``inversions``.
     """
-    metrics = [PoseTrackAP(), HypothesisQuality(numbers=[1])]
+    metrics = [PoseTrackAP(ann_file=str(annotations)), HypothesisQuality(numbers=[1])]
     for metric in metrics:
         metric.dataset_meta = dataset.metainfo
     instances = [InstanceData(**{k: v.copy() for k, v in d.items()}) for d in decoded]
