@@ -15,6 +15,7 @@ from .engines import FORMATS
 from .frames import read_frames
 from .poser import ExportedPoser
 from .run import FORMAT, infer
+from .spread_calibration import spread_identity
 from .streaming import StreamingExportedPoser
 
 
@@ -97,6 +98,7 @@ def _identity(args: argparse.Namespace, poser: ExportedPoser) -> dict[str, Any]:
         mode=args.mode,
         streaming=args.streaming,
         **poser.test_cfg,
+        **spread_identity(poser.test_cfg['num_hypotheses'], poser.spread_calibration),
     )
 
 

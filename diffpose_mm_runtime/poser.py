@@ -17,6 +17,7 @@ from .manifest import ENDINGS, PARTS, read_manifest
 from .noise import noise_seeds, standard_normal
 from .people import Person
 from .refinement import DEFAULTS, check_refinement, with_peaks_of
+from .spread_calibration import SpreadCalibration
 from .windows import Frame, Window
 
 Job = tuple[Window, Person]
@@ -66,6 +67,8 @@ class ExportedPoser:
         self._tokens, self._prepare, self._denoise = (
             load_part(Path(folder) / f'{part}.{ending}', engine, threads) for part in PARTS
         )
+        fitted = manifest.get('spread_calibration')
+        self.spread_calibration = None if fitted is None else SpreadCalibration(fitted)
         self._mean, self._std = (
             np.array(manifest[name], dtype=np.float32)[:, None, None] for name in ('mean', 'std')
         )
@@ -180,6 +183,13 @@ class ExportedPoser:
             found['keypoints'] = found['hypotheses'][:, chosen].copy()
         for name in ('keypoints', 'hypotheses'):
             found[name] = place.points(found[name], extent)
+        if self.spread_calibration is not None and len(heatmaps) > 1:
+            found['keypoint_std'] = self.spread_calibration(
+                found['keypoint_std'],
+                found['keypoint_scores'],
+                len(heatmaps),
+                self.test_cfg['sampling_steps'],
+            )
         found['keypoint_std'] = place.lengths(found['keypoint_std'], extent)
         if len(heatmaps) == 1:
             # One hypothesis says nothing of a spread: 0 would read as "certain".

@@ -37,6 +37,13 @@ def calibration_input(
     return along * logs + across * logs[..., ::-1] - score * np.asarray(scores, float)[..., None]
 
 
+def spread_identity(number: int, calibration: SpreadCalibration | None) -> dict[str, str]:
+    """What a file of predictions says of its ``keypoint_std``; nothing where there is none."""
+    if number == 1:
+        return {}
+    return dict(keypoint_std='spread of hypotheses' if calibration is None else 'calibrated')
+
+
 class SpreadCalibration:
     """Spread and score of a joint to the standard deviation of its error along x and along y.
 
@@ -62,16 +69,14 @@ class SpreadCalibration:
             lacking = [name for name in FIELDS if name not in table]
             if lacking:
                 raise ValueError(f'spread_calibration lacks {lacking[0]}; {again}')
+            where = f'spread_calibration of S = {table["sampling_steps"]}'
             inputs, stds = (np.asarray(table[name], float) for name in ('inputs', 'stds'))
             sound = len(inputs) == len(stds) > 0 and (np.diff(inputs) > 0).all()
             if not sound or (np.diff(stds) < 0).any() or not (stds > 0).all():
-                raise ValueError(
-                    f'spread_calibration of S = {table["sampling_steps"]} is no rising line; {again}'
-                )
+                raise ValueError(f'{where} is no rising line; {again}')
             if len(table['weights']) != 3 or min(table['weights']) < 0:
                 raise ValueError(
-                    f'spread_calibration of S = {table["sampling_steps"]} has weights '
-                    f'{table["weights"]}, not three that are not negative; {again}'
+                    f'{where} has weights {table["weights"]}, not three of at least 0; {again}'
                 )
 
     def table(self, steps: int) -> Mapping[str, Any]:

@@ -50,17 +50,22 @@ def refined_sample(
     settings = dict(strength=strength, temperature=temperature, first_weight=first_weight)
     check_refinement({**DEFAULTS, **settings})
 
+    clip = options.get('clip')
+
     def sample(start: Tensor, length: int, steps: int, done: int) -> tuple[Tensor, Tensor]:
         first: list[Tensor] = []
 
-        def keep(i: int, t: int, x_t: Tensor, x0: Tensor) -> None:
-            if i == 0:
-                first.append(x0)
+        def kept(x: Tensor, t: Tensor) -> Tensor:
+            x0 = denoise(x, t)
+            if not first:
+                first.append((x0 if clip is None else x0.clamp(-clip, clip)).to(x.dtype))
+            return x0
+
+        def told(i: int, t: int, x_t: Tensor, x0: Tensor) -> None:
             if callback is not None:
                 callback(done + i, t, x_t, x0)
 
-        short = schedule.truncated(length)
-        last = sampler(denoise, start, short, steps, callback=keep, **options)
+        last = sampler(kept, start, schedule.truncated(length), steps, callback=told, **options)
         return first[0], last
 
     alphas_cumprod = schedule.alphas_cumprod.tolist()

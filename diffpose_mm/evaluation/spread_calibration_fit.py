@@ -63,13 +63,11 @@ def fit_table(
         raise ValueError('a spread takes 2 hypotheses or more')
     if errors.size < LEAST:
         raise ValueError(
-            f'{len(errors)} annotated joints are too few for a calibration, which takes {LEAST // 2}'
+            f'{len(errors)} annotated joints are too few to calibrate: {LEAST // 2} at least'
         )
     if not all(np.isfinite(values).all() for values in (spread, scores, errors)):
         raise ValueError('spreads, scores and errors have to be finite to be fitted')
-    parts = [
-        calibration_input(spread, scores, number, np.eye(3)[i]).reshape(-1) for i in range(3)
-    ]
+    parts = [calibration_input(spread, scores, number, np.eye(3)[i]).reshape(-1) for i in range(3)]
     features = np.stack(parts, 1)
     target = np.log(np.abs(errors.reshape(-1)) + _ERROR_FLOOR)
     weights, _ = nnls(features - features.mean(0), target - target.mean())

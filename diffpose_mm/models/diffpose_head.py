@@ -17,6 +17,7 @@ from mmpose.utils.typing import ConfigType, InstanceList, OptConfigType, SampleL
 from torch import Tensor
 
 from diffpose_mm_runtime.refinement import DEFAULTS, check_refinement, with_peaks_of
+from diffpose_mm_runtime.spread_calibration import SpreadCalibration
 
 from ..codecs import consensus
 from ..diffusion import SAMPLERS, NoiseSchedule, refined_sample
@@ -91,6 +92,9 @@ class DiffPoseHead(BaseHead):
         decoder (dict): Config of the codec, :class:`DiffusionHeatmap`.
         init_cfg (dict, optional): mmengine's initialisation config.
 
+    Attributes:
+        spread_calibration (SpreadCalibration, optional): Of the checkpoint, see ``calibrate``.
+
     Raises:
         ValueError: No codec is given; the decoder cannot predict heatmaps of the codec's
             ``heatmap_size`` from 𝔽; a field of ``test_cfg`` is out of range.
@@ -124,6 +128,7 @@ class DiffPoseHead(BaseHead):
         self.loss_module = MODELS.build(
             loss or dict(type='KeypointMSELoss', use_target_weight=True)
         )
+        self.spread_calibration: SpreadCalibration | None = None
         self.pose_decoder = MODELS.build(
             dict(pose_decoder, in_channels=in_channels, num_keypoints=out_channels)
         )
@@ -234,7 +239,8 @@ class DiffPoseHead(BaseHead):
             ``keypoint_scores`` (1, K), and for more than one hypothesis ``keypoint_std``
             (1, K, 2), ``hypotheses`` (1, N, K, 2) and ``hypothesis_scores`` (1, N, K). With
             ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps.
-            ``keypoints`` follow ``aggregate``, all else does not.
+            ``keypoints`` follow ``aggregate``, all else does not. ``keypoint_std`` is the spread of
+            the hypotheses, or with a ``spread_calibration`` the standard deviation of the error.
         """
         cfg = self.check_test_cfg(test_cfg or {})
         heatmaps = self.sample(feats, batch_data_samples, cfg)
@@ -244,6 +250,13 @@ class DiffPoseHead(BaseHead):
             decoded = self.decoder.decode_hypotheses(sample_heatmaps)
             if cfg['aggregate'] == 'consensus':
                 decoded = self.take_consensus(decoded, sample)
+            if self.spread_calibration is not None and cfg['num_hypotheses'] > 1:
+                decoded['keypoint_std'] = self.spread_calibration(
+                    decoded['keypoint_std'],
+                    decoded['keypoint_scores'],
+                    cfg['num_hypotheses'],
+                    cfg['sampling_steps'],
+                )
             if cfg['num_hypotheses'] == 1:
                 # One hypothesis says nothing of a spread: 0 would read as "certain".
                 decoded = {name: decoded[name] for name in ('keypoints', 'keypoint_scores')}
