@@ -1,4 +1,4 @@
-"""The spread of hypotheses as a standard deviation of the error: a small monotone map.
+"""The spread of hypotheses as a length that errors keep to: a small monotone map.
 
 A spread orders joints well and is too short as a length. The map was fitted on a split of its own
 (``calibrate``) and comes with the weights.
@@ -14,27 +14,31 @@ import numpy as np
 
 VERSION = 1
 FLOOR = 0.05
-"""Input pixels that are added to a spread, whose logarithm is taken."""
-FIELDS = ('sampling_steps', 'weights', 'inputs', 'stds')
+"""Input pixels that are added to a spread along x and along y, whose logarithm is taken."""
+FIELDS = ('sampling_steps', 'weights', 'inputs', 'lengths')
+
+
+def spread_shape(spread: np.ndarray, number: int) -> np.ndarray:
+    """Spread (..., K, 2) of ``number`` hypotheses as that of many, and never 0; input pixels."""
+    return np.asarray(spread, float) * math.sqrt(number / (number - 1)) + FLOOR
 
 
 def calibration_input(
     spread: np.ndarray, scores: np.ndarray, number: int, weights: Sequence[float]
 ) -> np.ndarray:
-    """What the map is of: weights times log spread along the axis and across it, and -score.
+    """What the map is of: weights times the logarithm of the spread's length and -score.
 
     Args:
         spread: (..., K, 2), population standard deviation of ``number`` hypotheses, input pixels.
         scores: (..., K).
         number: N, at least 2.
-        weights: Of the three, none negative: more spread or less score is never a smaller error.
+        weights: Of the two, none negative: more spread or less score is never a smaller error.
 
     Returns:
-        np.ndarray: (..., K, 2).
+        np.ndarray: (..., K).
     """
-    logs = np.log(np.asarray(spread, float) * math.sqrt(number / (number - 1)) + FLOOR)
-    along, across, score = weights
-    return along * logs + across * logs[..., ::-1] - score * np.asarray(scores, float)[..., None]
+    length = np.linalg.norm(spread_shape(spread, number), axis=-1)
+    return weights[0] * np.log(length) - weights[1] * np.asarray(scores, float)
 
 
 def spread_identity(number: int, calibration: SpreadCalibration | None) -> dict[str, str]:
@@ -45,12 +49,15 @@ def spread_identity(number: int, calibration: SpreadCalibration | None) -> dict[
 
 
 class SpreadCalibration:
-    """Spread and score of a joint to the standard deviation of its error along x and along y.
+    """Spread and score of a joint to a spread of such a length that errors keep to it.
+
+    Of joints, 68 % are within one length of ``keypoint_std``, the root of the sum of its squares
+    along x and y, and 95 % within two. Which way it is longer, the hypotheses say.
 
     Args:
         fitted: What ``calibrate`` stored in a checkpoint: ``version`` and ``tables``, one for each
-            number of steps that it was fitted for: ``sampling_steps``, three ``weights`` of
-            :func:`calibration_input`, and a rising line through ``inputs`` and ``stds`` (input
+            number of steps that it was fitted for: ``sampling_steps``, two ``weights`` of
+            :func:`calibration_input`, and a rising line through ``inputs`` and ``lengths`` (input
             pixels), which goes on level beyond its ends.
 
     Raises:
@@ -70,13 +77,13 @@ class SpreadCalibration:
             if lacking:
                 raise ValueError(f'spread_calibration lacks {lacking[0]}; {again}')
             where = f'spread_calibration of S = {table["sampling_steps"]}'
-            inputs, stds = (np.asarray(table[name], float) for name in ('inputs', 'stds'))
-            sound = len(inputs) == len(stds) > 0 and (np.diff(inputs) > 0).all()
-            if not sound or (np.diff(stds) < 0).any() or not (stds > 0).all():
+            inputs, lengths = (np.asarray(table[name], float) for name in ('inputs', 'lengths'))
+            sound = len(inputs) == len(lengths) > 0 and (np.diff(inputs) > 0).all()
+            if not sound or (np.diff(lengths) < 0).any() or not (lengths > 0).all():
                 raise ValueError(f'{where} is no rising line; {again}')
-            if len(table['weights']) != 3 or min(table['weights']) < 0:
+            if len(table['weights']) != 2 or min(table['weights']) < 0:
                 raise ValueError(
-                    f'{where} has weights {table["weights"]}, not three of at least 0; {again}'
+                    f'{where} has weights {table["weights"]}, not two of at least 0; {again}'
                 )
 
     def table(self, steps: int) -> Mapping[str, Any]:
@@ -86,7 +93,7 @@ class SpreadCalibration:
     def __call__(
         self, spread: np.ndarray, scores: np.ndarray, number: int, steps: int
     ) -> np.ndarray:
-        """Standard deviations (..., K, 2), input pixels, float32.
+        """Spreads (..., K, 2), input pixels, float32.
 
         Args:
             spread: (..., K, 2) of ``number`` hypotheses, input pixels.
@@ -96,4 +103,6 @@ class SpreadCalibration:
         """
         table = self.table(steps)
         at = calibration_input(spread, scores, number, table['weights'])
-        return np.interp(at, table['inputs'], table['stds']).astype(np.float32)
+        shape = spread_shape(spread, number)
+        factor = np.interp(at, table['inputs'], table['lengths']) / np.linalg.norm(shape, axis=-1)
+        return (shape * factor[..., None]).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Fit of the map from the spread of hypotheses to the standard deviation of the error.
+"""Fit of the map from the spread of hypotheses to a length that errors keep to.
 
 The map is that of :class:`diffpose_mm_runtime.spread_calibration.SpreadCalibration`. Lengths are
-input pixels, and x and y of a joint are two cases.
+input pixels; the error of a joint is its distance from the truth.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from diffpose_mm_runtime.spread_calibration import calibration_input
 
 __all__ = ['WITHIN', 'coverage', 'fit_table']
 
-WITHIN = (0.683, 0.954)
-"""Shares of a normal distribution within one and within two standard deviations."""
-LEAST = 200
-"""Cases, x and y of joints, below which nothing is fitted."""
+WITHIN = (0.68, 0.95)
+"""Shares of joints within one and within two lengths of the spread."""
+LEAST = 100
+"""Joints below which nothing is fitted."""
 _ERROR_FLOOR = 0.1
 
 
-def coverage(errors: np.ndarray, stds: np.ndarray) -> tuple[float, float]:
-    """Shares of the errors within one and within two standard deviations, along an axis each."""
-    ratio = np.abs(errors) / stds
+def coverage(errors: np.ndarray, spread: np.ndarray) -> tuple[float, float]:
+    """Shares of errors (M, 2) within one and within two lengths of the spreads (M, 2)."""
+    ratio = np.linalg.norm(errors, axis=-1) / np.linalg.norm(spread, axis=-1)
     return float((ratio <= 1).mean()), float((ratio <= 2).mean())
 
 
@@ -36,12 +36,12 @@ def fit_table(
 ) -> dict[str, Any]:
     """Fit the table of one number of steps.
 
-    The logarithm of the error is regressed, with weights that cannot be negative, on those of the
-    spread and on the score. Along what comes out, cases are put in bins, and the standard deviation
-    of a bin lies between its 68.3 % quantile and half of its 95.4 % quantile, which are the same
-    for normal errors. Errors of joints have longer tails. So where between the two, and a factor
-    on all, are chosen such that both shares are met over all cases and over each group; then the
-    line is made monotone (isotonic regression).
+    The logarithm of the error is regressed, with weights that cannot be negative, on that of the
+    spread and on the score. Along what comes out, joints are put in bins, and the length of a bin
+    lies between its 68 % quantile and half of its 95 % quantile: errors have longer tails in some
+    bins than in others. Where between the two, and a factor on all, are chosen such that both
+    shares are met as nearly as can be over all joints and over each group; the line is made
+    monotone (isotonic regression).
 
     Args:
         spread: (M, 2) of M joints, input pixels.
@@ -61,53 +61,57 @@ def fit_table(
 
     if number < 2:
         raise ValueError('a spread takes 2 hypotheses or more')
-    if errors.size < LEAST:
-        raise ValueError(
-            f'{len(errors)} annotated joints are too few to calibrate: {LEAST // 2} at least'
-        )
+    if len(errors) < LEAST:
+        raise ValueError(f'{len(errors)} annotated joints are too few to calibrate: give {LEAST}')
     if not all(np.isfinite(values).all() for values in (spread, scores, errors)):
         raise ValueError('spreads, scores and errors have to be finite to be fitted')
-    parts = [calibration_input(spread, scores, number, np.eye(3)[i]).reshape(-1) for i in range(3)]
-    features = np.stack(parts, 1)
-    target = np.log(np.abs(errors.reshape(-1)) + _ERROR_FLOOR)
+    features = np.stack(
+        [calibration_input(spread, scores, number, unit) for unit in ((1, 0), (0, 1))], 1
+    )
+    size = np.linalg.norm(errors, axis=-1)
+    target = np.log(size + _ERROR_FLOOR)
     weights, _ = nnls(features - features.mean(0), target - target.mean())
     if not weights.any():
-        weights = np.array([1.0, 0.0, 0.0])
+        weights = np.array([1.0, 0.0])
 
-    at, size = features @ weights, np.abs(errors.reshape(-1))
+    at = features @ weights
     order = np.argsort(at, kind='stable')
-    bins = [part for part in np.array_split(order, max(min(len(order) // 400, 40), 4)) if len(part)]
+    bins = np.array_split(order, max(min(len(order) // 250, 40), 4))
     knots = np.array([at[part].mean() for part in bins])
     distinct = np.concatenate([[True], np.diff(knots) > 1e-9])
-    one, two = (np.array([np.quantile(size[part], q) for part in bins]) for q in WITHIN)
+    one, two = (np.array([np.quantile(size[part], share) for part in bins]) for share in WITHIN)
     sets = {'all': np.ones(len(errors), bool), **(groups or {})}
-    sets = {name: np.repeat(part, 2) for name, part in sets.items() if part.any()}
+    sets = {name: part for name, part in sets.items() if part.any()}
 
-    def line(share: float, factor: float) -> np.ndarray:
-        stds = np.exp((1 - share) * np.log(one + 1e-6) + share * np.log(two / 2 + 1e-6))
-        return factor * isotonic_regression(stds).x.clip(1e-3)
+    def line(between: float, factor: float) -> np.ndarray:
+        lengths = np.exp((1 - between) * np.log(one + 1e-6) + between * np.log(two / 2 + 1e-6))
+        return factor * isotonic_regression(lengths).x.clip(1e-3)
 
-    def miss(stds: np.ndarray) -> float:
-        ratio = size / np.interp(at, knots[distinct], stds[distinct])
+    def within(lengths: np.ndarray) -> dict[str, list[float]]:
+        ratio = size / np.interp(at, knots[distinct], lengths[distinct])
+        return {
+            name: [float((ratio[part] <= n).mean()) for n in (1, 2)] for name, part in sets.items()
+        }
+
+    def miss(lengths: np.ndarray) -> float:
         return max(
-            abs((ratio[part] <= n).mean() - WITHIN[n - 1]) for part in sets.values() for n in (1, 2)
+            abs(share - wanted)
+            for shares in within(lengths).values()
+            for share, wanted in zip(shares, WITHIN)
         )
 
     lines = (
-        line(share, factor)
-        for share in np.linspace(0, 1.5, 16)
+        line(between, factor)
+        for between in np.linspace(0, 1.5, 16)
         for factor in np.geomspace(0.7, 1.4, 29)
     )
-    stds = min(lines, key=miss)
-    ratio = size / np.interp(at, knots[distinct], stds[distinct])
+    lengths = min(lines, key=miss)
     return dict(
         sampling_steps=int(steps),
         num_hypotheses=int(number),
         weights=[float(w) for w in weights],
         inputs=[float(v) for v in knots[distinct]],
-        stds=[float(v) for v in stds[distinct]],
+        lengths=[float(v) for v in lengths[distinct]],
         joints=len(errors),
-        within={
-            name: [float((ratio[part] <= n).mean()) for n in (1, 2)] for name, part in sets.items()
-        },
+        within=within(lengths),
     )

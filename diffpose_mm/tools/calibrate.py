@@ -37,9 +37,9 @@ ENDINGS = ('.safetensors', '.pth')
 FIELD = 'spread_calibration'
 EXAMPLES = """
 The spread of hypotheses orders joints well and is too short as a length. This measures by how much,
-on the test set of the config, and writes a copy of the checkpoint that knows it: of errors along x
-and y, 68 % within one keypoint_std and 95 % within two. Take annotated clips that were neither
-trained on nor are to be tested on:
+on the test set of the config, and writes a copy of the checkpoint that knows it: 68 % of joints are
+within one keypoint_std of the truth and 95 % within two, by its length along x and y. Take
+annotated clips that were neither trained on nor are to be tested on:
 
     python -m diffpose_mm synthesize --out data/calibration --train-videos 1 --seed 1
     python -m diffpose_mm calibrate diffpose_synthetic --checkpoint best.pth \\

@@ -2,39 +2,46 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from diffpose_mm.evaluation.spread_calibration_fit import WITHIN, coverage, fit_table
-from diffpose_mm_runtime.spread_calibration import VERSION, SpreadCalibration
+from diffpose_mm_runtime.spread_calibration import VERSION, SpreadCalibration, calibration_input
 
 
 def joints(count, seed, factor=3.0, tails=0.0):
-    """Spreads, scores and normal errors whose standard deviation is a known multiple of them."""
+    """Spreads, scores and errors that are Rayleigh, with lengths that are a known function."""
     rng = np.random.default_rng(seed)
     spread = np.exp(rng.uniform(-1, 2, (count, 2)))
     scores = rng.uniform(0.1, 1, count)
-    stds = factor * spread**0.8 * np.exp(0.5 - scores)[:, None]
-    errors = stds * rng.normal(size=(count, 2))
+    lengths = factor * np.linalg.norm(spread + 0.05, axis=1) ** 0.8 * np.exp(0.5 - scores)
+    # The length that holds 68 % of a Rayleigh distribution is 1.51 of its sigma.
+    errors = (lengths / np.sqrt(-2 * np.log(0.32)))[:, None] * rng.normal(size=(count, 2))
     errors[rng.uniform(size=count) < tails] *= 4
-    return spread, scores, errors, stds
+    return spread, scores, errors, lengths
 
 
-def test_the_shares_are_those_of_a_normal_distribution():
-    """Broken if a standard deviation were made to hold another share than it should."""
-    assert WITHIN == pytest.approx([norm.cdf(n) - norm.cdf(-n) for n in (1, 2)], abs=1e-3)
-
-
-def test_known_standard_deviations_are_recovered():
+def test_known_lengths_are_recovered():
     """Broken if the map had a wrong scale, or lost what the score tells beside the spread."""
     spread, scores, errors, _ = joints(20000, 0)
-    calibration = SpreadCalibration(
-        dict(version=VERSION, tables=[fit_table(spread, scores, errors, 10, 4)])
-    )
-    spread, scores, errors, stds = joints(5000, 1)
-    ours = calibration(spread, scores, 10, 4)
-    assert np.median(np.abs(np.log(ours / stds))) < 0.06
+    # As many hypotheses as leave the spread as it is.
+    table = fit_table(spread, scores, errors, 10**6, 4)
+    spread, scores, errors, lengths = joints(5000, 1)
+    at = calibration_input(spread, scores, 10**6, table['weights'])
+    middle = np.interp(at, table['inputs'], table['lengths'])
+    # Where the tails are shorter than the two shares ask for, both are missed by as little.
+    assert np.std(np.log(middle / lengths)) < 0.07
+    assert abs(np.median(np.log(middle / lengths))) < 0.1
+    ours = SpreadCalibration(dict(version=VERSION, tables=[table]))(spread, scores, 10**6, 4)
+    np.testing.assert_allclose(np.linalg.norm(ours, axis=1), middle, rtol=1e-5)
+    # Rayleigh errors have 99 % within two where 68 % are within one, so neither can be met.
     for share, wanted in zip(coverage(errors, ours), WITHIN):
-        assert abs(share - wanted) < 0.01
+        assert abs(share - wanted) < 0.042
+
+
+def test_shares_are_counted_by_distance():
+    """Broken if a joint counted as within its spread by x or y alone."""
+    spread = np.array([[3.0, 4.0]] * 4)
+    errors = np.array([[5.0, 0.0], [3.6, 3.6], [0.0, -9.9], [8.0, 8.0]])
+    assert coverage(errors, spread) == (0.25, 0.75)
 
 
 def test_long_tails_are_met_on_other_joints_and_in_the_group():
@@ -55,17 +62,21 @@ def test_more_spread_or_less_score_is_never_a_smaller_error():
     spread, scores, errors, _ = joints(4000, 4)
     table = fit_table(spread, scores, errors, 5, 1)
     assert min(table['weights']) >= 0
-    assert (np.diff(table['stds']) >= 0).all() and (np.diff(table['inputs']) > 0).all()
+    assert (np.diff(table['lengths']) >= 0).all() and (np.diff(table['inputs']) > 0).all()
     calibration = SpreadCalibration(dict(version=VERSION, tables=[table]))
-    sure = calibration(spread, scores, 5, 1)
-    assert (calibration(spread * 1.5, scores, 5, 1) >= sure).all()
-    assert (calibration(spread, scores - 0.1, 5, 1) >= sure).all()
+
+    def lengths(spread, scores):
+        return np.linalg.norm(calibration(spread, scores, 5, 1), axis=1) * (1 + 1e-6)
+
+    sure = lengths(spread, scores) / (1 + 1e-6)
+    assert (lengths(spread * 1.5, scores) >= sure).all()
+    assert (lengths(spread, scores - 0.1) >= sure).all()
 
 
 def test_fewer_hypotheses_do_not_look_surer():
     """Broken if the spread of few hypotheses, too small on average, were taken as it is."""
     rng = np.random.default_rng(5)
-    spread, scores, errors, stds = joints(20000, 6)
+    spread, scores, errors, _ = joints(20000, 6)
     table = fit_table(spread, scores, errors, 10, 4)
     calibration = SpreadCalibration(dict(version=VERSION, tables=[table]))
     drawn = rng.normal(size=(2000, 4, 1, 2)) * 2

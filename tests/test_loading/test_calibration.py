@@ -7,7 +7,7 @@ import pytest
 from diffpose_mm.loading import CheckpointError
 from diffpose_mm.loading.calibration import take_calibration
 
-TABLE = dict(sampling_steps=4, weights=[1.0, 0.0, 0.0], inputs=[0.0, 1.0], stds=[1.0, 2.0])
+TABLE = dict(sampling_steps=4, weights=[1.0, 0.0], inputs=[0.0, 1.0], lengths=[1.0, 2.0])
 FITTED = dict(version=1, tables=[TABLE])
 
 

@@ -8,25 +8,23 @@ import pytest
 
 from diffpose_mm_runtime.spread_calibration import SpreadCalibration, spread_identity
 
-TABLE = dict(
-    sampling_steps=4, weights=[1.0, 0.5, 2.0], inputs=[-3.0, 0.0, 2.0], stds=[1.0, 2.0, 6.0]
-)
-FITTED = dict(version=1, tables=[TABLE, dict(TABLE, sampling_steps=1, stds=[5.0, 5.0, 7.0])])
+TABLE = dict(sampling_steps=4, weights=[1.0, 2.0], inputs=[-3.0, 0.0, 2.0], lengths=[1.0, 2.0, 6.0])
+FITTED = dict(version=1, tables=[TABLE, dict(TABLE, sampling_steps=1, lengths=[5.0, 5.0, 7.0])])
 
 
 def test_by_hand():
     """Broken if the input of the map, its line or its ends were others than at the fit."""
     spread, scores, number = np.array([[[0.95, 0.45]]]), np.array([[0.5]]), 10
     wide = math.sqrt(10 / 9)
-    x, y = math.log(0.95 * wide + 0.05), math.log(0.45 * wide + 0.05)
-    at = np.array([x + 0.5 * y - 1, y + 0.5 * x - 1])
-    expected = np.interp(at, TABLE['inputs'], TABLE['stds'])
+    x, y = 0.95 * wide + 0.05, 0.45 * wide + 0.05
+    length = np.interp(math.log(math.hypot(x, y)) - 1, TABLE['inputs'], TABLE['lengths'])
     ours = SpreadCalibration(FITTED)(spread, scores, number, 4)
     assert ours.shape == (1, 1, 2) and ours.dtype == np.float32
+    expected = [x * length / math.hypot(x, y), y * length / math.hypot(x, y)]
     np.testing.assert_allclose(ours[0, 0], expected, rtol=1e-6)
     # Level beyond the ends.
-    ends = SpreadCalibration(FITTED)(np.array([[[0.0, 0.0], [1e9, 1e9]]]), np.zeros((1, 2)), 2, 4)
-    np.testing.assert_allclose(ends[0], [[1, 1], [6, 6]])
+    ends = SpreadCalibration(FITTED)(np.array([[[0.0, 0.0], [1e9, 0.0]]]), np.ones((1, 2)), 2, 4)
+    np.testing.assert_allclose(np.linalg.norm(ends[0], axis=-1), [1, 6], rtol=1e-6)
 
 
 @pytest.mark.parametrize('steps, fitted_for', [(1, 1), (2, 1), (3, 4), (4, 4), (50, 4)])
@@ -40,10 +38,10 @@ def test_the_nearest_number_of_steps_counts(steps, fitted_for):
     [
         (dict(version=2), 'version 2'),
         (dict(tables=[]), 'no tables'),
-        (dict(tables=[dict(TABLE, stds=[3.0, 2.0, 6.0])]), 'rising'),
+        (dict(tables=[dict(TABLE, lengths=[3.0, 2.0, 6.0])]), 'rising'),
         (dict(tables=[dict(TABLE, inputs=[0.0, 0.0, 2.0])]), 'rising'),
-        (dict(tables=[dict(TABLE, weights=[1.0, -1.0, 0.0])]), 'weights'),
-        (dict(tables=[{k: v for k, v in TABLE.items() if k != 'stds'}]), 'lacks stds'),
+        (dict(tables=[dict(TABLE, weights=[1.0, -1.0])]), 'weights'),
+        (dict(tables=[{k: v for k, v in TABLE.items() if k != 'lengths'}]), 'lacks lengths'),
     ],
 )
 def test_a_broken_one_is_refused(change, match):
