@@ -70,7 +70,8 @@ def ddim_array(
     def sample(
         start: np.ndarray, length: int, steps: int, done: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        first, x = None, start.astype(np.float32)
+        first: np.ndarray | None = None
+        x: np.ndarray = start.astype(np.float32)
         for t, a_t, a_prev, _ in ddim_moves(alphas_cumprod[:length], steps):
             x0 = denoise(x, np.full(len(x), t, dtype=np.int64))
             eps = (x - np.float32(math.sqrt(a_t)) * x0) / np.float32(math.sqrt(1 - a_t))
