@@ -1,4 +1,4 @@
-"""The pictures of docs/steps.md, of the raw numbers that steps.py and calibration.py wrote.
+"""The pictures and tables of docs/steps.md, of what steps.py and calibration.py wrote.
 
 python projects/claims/figures.py --steps projects/claims/steps.json \
     --calibration projects/claims/calibration.json --out docs/images
@@ -53,6 +53,40 @@ def step_curves(path: Path, rows: Sequence[dict]) -> None:
     plt.close(figure)
 
 
+def step_table(rows: Sequence[dict]) -> str:
+    """Means over the seeds, in markdown; +- is their standard deviation."""
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        names = ('N', 'S', 'start', 'first_weight', 'first_scores', 'aggregate')
+        groups.setdefault(tuple(row.get(name) for name in names), []).append(row)
+    fields = ('AP', 'AP (occluded)', 'PCK', 'duplicates', 'inversions')
+    heads = ('N', 'S', 'start', '`first_weight`', '`first_scores`', '`aggregate`', 'seeds')
+    lines = [[*heads, *fields], ['---:', '---:', '---', '---:', '---', '---', *['---:'] * 6]]
+    for (number, steps, start, weight, scores, aggregate), found in groups.items():
+        cells = [number, steps, start, '' if weight is None else weight]
+        cells += ['' if scores is None else scores, aggregate if number > 1 else '', len(found)]
+        for field in fields:
+            values = [row[field] for row in found]
+            spread = f' ± {np.std(values, ddof=1):.1f}' if len(values) > 1 else ''
+            cells.append(f'{np.mean(values):.1f}{spread}')
+        lines.append(cells)
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
+
+
+def coverage_table(rows: Sequence[dict]) -> str:
+    """Shares within one and two lengths, in markdown."""
+    groups = list(rows[0]['raw'])
+    lines = [
+        ['S', 'N', '`keypoint_std`', *groups],
+        ['---:', '---:', '---', *['---:'] * len(groups)],
+    ]
+    for row in rows:
+        for kind in ('raw', 'calibrated'):
+            cells = [f'{one:.1f} / {two:.1f}' for one, two in row[kind].values()]
+            lines.append([row['S'], row['N'], kind, *cells])
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
+
+
 def coverage_bars(path: Path, rows: Sequence[dict]) -> None:
     """Shares within one and two keypoint_std, raw and calibrated."""
     figure, axes = plt.subplots(1, len(rows), figsize=(9, 3.2), sharey=True, layout='constrained')
@@ -74,17 +108,21 @@ def coverage_bars(path: Path, rows: Sequence[dict]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Draw what is given."""
+    """Draw what is given, and print it as tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--steps', type=Path)
     parser.add_argument('--calibration', type=Path)
     parser.add_argument('--out', type=Path, required=True)
     args = parser.parse_args(argv)
     if args.steps:
-        step_curves(args.out / 'steps.png', json.loads(args.steps.read_text())['rows'])
+        rows = json.loads(args.steps.read_text())['rows']
+        if any(row['N'] == 1 and row['seed'] for row in rows):
+            step_curves(args.out / 'steps.png', rows)
+        print(step_table(rows))
     if args.calibration:
         rows = json.loads(args.calibration.read_text())['rows']
         coverage_bars(args.out / 'calibration.png', rows)
+        print(coverage_table(rows))
 
 
 if __name__ == '__main__':
