@@ -102,7 +102,8 @@ def coverage_bars(path: Path, rows: Sequence[dict]) -> None:
         axis.set_xticks(range(len(groups)), groups)
         axis.set(title=f'S = {row["S"]}, N = {row["N"]}', ylim=(0, 100))
     np.atleast_1d(axes)[0].set_ylabel('joints within 1 (dark), 2 keypoint_std, %')
-    np.atleast_1d(axes)[0].legend(frameon=False, fontsize=8)
+    handles = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    figure.legend(*handles, loc='outside upper right', ncols=2, frameon=False, fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
