@@ -15,6 +15,7 @@ from .engines import FORMATS, PRECISIONS
 from .frames import read_frames
 from .poser import ExportedPoser
 from .run import FORMAT, infer
+from .spread_calibration import spread_identity
 from .streaming import StreamingExportedPoser
 
 
@@ -102,6 +103,7 @@ def _identity(args: argparse.Namespace, poser: ExportedPoser) -> dict[str, Any]:
         streaming=args.streaming,
         **({} if args.precision == 'float32' else dict(precision=args.precision)),
         **poser.test_cfg,
+        **spread_identity(poser.test_cfg['num_hypotheses'], poser.spread_calibration),
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .refinement import refine
+
 
 def trailing_timesteps(num_steps: int, steps: int) -> list[int]:
     """S of T steps with trailing spacing, descending from T - 1 (Table 2 of arXiv 2305.08891).
@@ -56,12 +58,27 @@ def ddim_array(
     alphas_cumprod: Sequence[float],
     steps: int,
     clip: float,
-) -> np.ndarray:
-    """Deterministic DDIM over float32 arrays; args as of ``diffpose_mm.diffusion.ddim_sample``."""
-    x = noise
-    for t, a_t, a_prev, _ in ddim_moves(alphas_cumprod, steps):
-        x0 = denoise(x, np.full(len(x), t, dtype=np.int64))
-        eps = (x - np.float32(math.sqrt(a_t)) * x0) / np.float32(math.sqrt(1 - a_t))
-        x0 = x0.clip(-clip, clip)
-        x = np.float32(math.sqrt(a_prev)) * x0 + np.float32(math.sqrt(1 - a_prev)) * eps
-    return x
+    strength: float = 1.0,
+    temperature: float = 1.0,
+    first_weight: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Deterministic DDIM over float32 arrays, in :func:`refine`.
+
+    Args and returns as of ``diffpose_mm.diffusion.refined_sample``.
+    """
+
+    def sample(
+        start: np.ndarray, length: int, steps: int, done: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        first: np.ndarray | None = None
+        x: np.ndarray = start.astype(np.float32)
+        for t, a_t, a_prev, _ in ddim_moves(alphas_cumprod[:length], steps):
+            x0 = denoise(x, np.full(len(x), t, dtype=np.int64))
+            eps = (x - np.float32(math.sqrt(a_t)) * x0) / np.float32(math.sqrt(1 - a_t))
+            x0 = x0.clip(-clip, clip)
+            first = x0 if first is None else first
+            x = np.float32(math.sqrt(a_prev)) * x0 + np.float32(math.sqrt(1 - a_prev)) * eps
+        assert first is not None
+        return first, x
+
+    return refine(sample, noise, alphas_cumprod, steps, strength, temperature, first_weight)

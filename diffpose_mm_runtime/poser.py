@@ -16,10 +16,15 @@ from .engines import check_engine, check_precision, load_part
 from .manifest import ENDINGS, PARTS, read_manifest
 from .noise import noise_seeds, standard_normal
 from .people import Person
+from .refinement import DEFAULTS, check_refinement, with_peaks_of
+from .spread_calibration import SpreadCalibration
 from .windows import Frame, Window
 
 Job = tuple[Window, Person]
-CHANGED = ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
+CHANGED = (
+    *('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate'),
+    *('strength', 'temperature', 'first_weight', 'first_scores'),
+)
 """Settings of the head that a run may change."""
 
 
@@ -35,7 +40,8 @@ class ExportedPoser:
         precision: In which the networks compute: 'float32' or, by OpenVINO on processors that have
             it, 'bfloat16'. What goes in and comes out, DDIM's sums with it, is float32.
         **settings: In place of the model's ``test_cfg``: ``sampling_steps``, ``num_hypotheses``,
-            ``flip_test``, ``seed``, ``aggregate``.
+            ``flip_test``, ``seed``, ``aggregate``, ``strength``, ``temperature``,
+            ``first_weight``, ``first_scores``.
 
     Attributes:
         manifest (dict): See :func:`read_manifest`.
@@ -67,6 +73,8 @@ class ExportedPoser:
             load_part(Path(folder) / f'{part}.{ending}', engine, threads, precision)
             for part in PARTS
         )
+        fitted = manifest.get('spread_calibration')
+        self.spread_calibration = None if fitted is None else SpreadCalibration(fitted)
         self._mean, self._std = (
             np.array(manifest[name], dtype=np.float32)[:, None, None] for name in ('mean', 'std')
         )
@@ -156,11 +164,19 @@ class ExportedPoser:
                 heatmaps = np.float32(0.5) * (heatmaps + mirror[:, order][..., ::-1])
             return codec.to_signal(heatmaps)
 
-        signal = ddim_array(
-            denoise, noise, self.manifest['alphas_cumprod'], cfg['sampling_steps'],
+        refinement = (cfg[name] for name in ('strength', 'temperature', 'first_weight'))
+        first, signal = ddim_array(
+            denoise,
+            noise,
+            self.manifest['alphas_cumprod'],
+            cfg['sampling_steps'],
             codec.signal_scale,
-        )  # fmt: skip
-        return codec.to_heatmap(signal).reshape(len(keys), count, *shape)
+            *refinement,
+        )
+        heatmaps = codec.to_heatmap(signal)
+        if cfg['first_scores']:
+            heatmaps = with_peaks_of(heatmaps, codec.to_heatmap(first))
+        return heatmaps.reshape(len(keys), count, *shape)
 
     def _decode(self, heatmaps: np.ndarray, place: Placement, box: np.ndarray) -> dict:
         found = self.codec.decode_hypotheses(heatmaps)
@@ -173,6 +189,13 @@ class ExportedPoser:
             found['keypoints'] = found['hypotheses'][:, chosen].copy()
         for name in ('keypoints', 'hypotheses'):
             found[name] = place.points(found[name], extent)
+        if self.spread_calibration is not None and len(heatmaps) > 1:
+            found['keypoint_std'] = self.spread_calibration(
+                found['keypoint_std'],
+                found['keypoint_scores'],
+                len(heatmaps),
+                self.test_cfg['sampling_steps'],
+            )
         found['keypoint_std'] = place.lengths(found['keypoint_std'], extent)
         if len(heatmaps) == 1:
             # One hypothesis says nothing of a spread: 0 would read as "certain".
@@ -186,13 +209,14 @@ def _merged(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[st
     if unknown:
         raise ValueError(f'{unknown[0]} is no setting: there are {", ".join(CHANGED)}')
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = {**manifest['test_cfg'], **given}
+    cfg = {**DEFAULTS, **manifest['test_cfg'], **given}
     limit = len(manifest['alphas_cumprod'])
     for name, most in (('sampling_steps', limit), ('num_hypotheses', None)):
         value = cfg[name]
         if not isinstance(value, int) or value < 1 or (most is not None and value > most):
             top = '' if most is None else f' to {most}'
             raise ValueError(f'{name} must be an integer from 1{top or " on"}, got {value!r}')
+    check_refinement(cfg)
     if cfg['aggregate'] not in ('mean', 'consensus'):
         raise ValueError(f"aggregate must be 'mean' or 'consensus', got {cfg['aggregate']!r}")
     return cfg

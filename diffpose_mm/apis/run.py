@@ -5,6 +5,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from diffpose_mm_runtime.spread_calibration import spread_identity
+
 from ..files import prepare_folder
 from . import pipeline
 from .drawing import PoseDrawer, has_display
@@ -172,6 +174,11 @@ class Run:
             if self.num_frames == self.num_faults:
                 raise ValueError(f'{self.source.name}: no frame could be read')
 
+    def _spread_identity(self) -> dict[str, str]:
+        head = getattr(self.inferencer.model, 'head', None)
+        calibration = getattr(head, 'spread_calibration', None)
+        return spread_identity((self.test_cfg or {}).get('num_hypotheses', 1), calibration)
+
     def _poser(self) -> Poser:
         model, steps = self.inferencer.model, self.inferencer.pipeline
         if not loads_clips(steps):
@@ -233,6 +240,7 @@ class Run:
             sampling_steps=options.sampling_steps,
             num_hypotheses=options.num_hypotheses,
             return_hypotheses=options.return_hypotheses,
+            **self._spread_identity(),
             pose_based_nms=options.pose_based_nms,
             streaming=self.state is not None,
             **({} if options.keypoints is None else dict(keypoints=options.keypoints)),

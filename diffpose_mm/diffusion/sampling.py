@@ -23,6 +23,7 @@ __all__ = ['SAMPLERS', 'ddim_sample', 'ddim_timesteps', 'dpmpp_2m_sample']
 Denoise: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 Generators: TypeAlias = torch.Generator | Sequence[torch.Generator] | None
 StepCallback: TypeAlias = Callable[[int, int, Tensor, Tensor], None]
+Sampler: TypeAlias = Callable[..., Tensor]
 
 
 def ddim_timesteps(num_steps: int, steps: int) -> Tensor:
@@ -152,7 +153,7 @@ def dpmpp_2m_sample(
     return x
 
 
-SAMPLERS: dict[str, Callable[..., Tensor]] = {'ddim': ddim_sample, 'dpmpp_2m': dpmpp_2m_sample}
+SAMPLERS: dict[str, Sampler] = {'ddim': ddim_sample, 'dpmpp_2m': dpmpp_2m_sample}
 
 
 def _check_clip(clip: float | None) -> None:

@@ -80,6 +80,24 @@ class NoiseSchedule(nn.Module):
         """Show length and kind when a model is printed."""
         return f'num_steps={self.num_steps}, kind={self.kind!r}'
 
+    def truncated(self, num_steps: int) -> 'NoiseSchedule':
+        """The schedule of the first ``num_steps`` steps alone, with the same noise at each.
+
+        Raises:
+            ValueError: ``num_steps`` is not an integer from 1 to this schedule's.
+        """
+        if not 1 <= num_steps <= self.num_steps:
+            raise ValueError(
+                f'truncated: num_steps={num_steps} must lie in 1 to {self.num_steps}, the length '
+                'of the schedule'
+            )
+        if num_steps == self.num_steps:
+            return self
+        short = NoiseSchedule(num_steps, self.kind)
+        short.betas = self.betas[:num_steps]
+        short.alphas_cumprod = self.alphas_cumprod[:num_steps]
+        return short
+
     def add_noise(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """Draw x_t from q(x_t | x0) for given noise, DDPM (arXiv 2006.11239) equation 4.
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from diffpose_mm_runtime.poser import CHANGED
 from diffpose_mm_runtime.streams import CROP_TOLERANCE
 
 from ..codecs import DiffusionHeatmap
@@ -69,10 +70,7 @@ def export_settings(model: Any, cfg: ConfigDict, frame_offsets: tuple[int, ...])
         ),
         alphas_cumprod=head.schedule.alphas_cumprod.tolist(),
         test_cfg=dict(
-            {
-                name: test_cfg[name]
-                for name in ('sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate')
-            },
+            {name: test_cfg[name] for name in CHANGED},
             crop_tolerance=float(model.test_cfg.get('crop_tolerance', CROP_TOLERANCE)),
         ),
     )

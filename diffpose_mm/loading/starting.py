@@ -24,6 +24,7 @@ from mmengine.model import PretrainedInit
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
+from .calibration import take_calibration
 from .errors import CheckpointError
 from .fitting import SHOWN_KEYS, Fit, fit_weights, without
 from .naming import ARCHITECTURE, ORIGIN
@@ -187,7 +188,7 @@ def check_checkpoint(
 
 
 def compare(model: nn.Module, checkpoint: dict, path: str, allow_partial: bool = False) -> None:
-    """:func:`check_checkpoint` of one that was read."""
+    """:func:`check_checkpoint` of one that was read; the head takes its calibration, too."""
     weights = weights_of(checkpoint)
     model = getattr(model, 'module', model)
     check_heads(getattr(model, 'backbone', model), checkpoint, path)
@@ -210,6 +211,7 @@ def compare(model: nn.Module, checkpoint: dict, path: str, allow_partial: bool =
             f'{fit.sentence()}; use the config that it was trained with (a copy stands in its '
             f'work directory){differences}'
         )
+    take_calibration(model, checkpoint, path)
     _tell('model', checkpoint.get(ORIGIN, path), fit)
 
 

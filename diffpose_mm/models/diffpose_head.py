@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from mmengine.dist import get_dist_info
 from mmengine.structures import InstanceData, PixelData
 from mmpose.evaluation.functional import pose_pck_accuracy
 from mmpose.models.heads.base_head import BaseHead
@@ -17,16 +16,20 @@ from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import ConfigType, InstanceList, OptConfigType, SampleList
 from torch import Tensor
 
-from diffpose_mm_runtime.noise import noise_seeds
+from diffpose_mm_runtime.refinement import DEFAULTS, check_refinement, with_peaks_of
+from diffpose_mm_runtime.spread_calibration import SpreadCalibration
 
 from ..codecs import consensus
-from ..diffusion import SAMPLERS, NoiseSchedule
+from ..diffusion import SAMPLERS, NoiseSchedule, refined_sample
+from .noise_draws import draw_steps_and_noise, noise_generators
+from .self_alignment import SelfAlignment
 
 TEST_CFG = dict(
     sampling_steps=4,
     num_hypotheses=1,
     sampler='ddim',
     eta=0.0,
+    **DEFAULTS,
     flip_test=False,
     seed=0,
     output_heatmaps=False,
@@ -57,6 +60,15 @@ class DiffPoseHead(BaseHead):
     - ``sampler`` (str): A name in :data:`diffpose_mm.diffusion.SAMPLERS`. Defaults to ``'ddim'``.
     - ``eta`` (float): 0 is deterministic DDIM, 1 has DDPM's variance. Only of samplers that take
       it. Defaults to 0.
+    - ``strength`` (float): Below 1, all steps but the first go through the last ``strength`` of
+      the diffusion only, from the first answer noised to there (SDEdit, arXiv 2108.01073). 1, the
+      default, is plain sampling.
+    - ``temperature`` (float): Scale of that noise. Below 1 what is likely becomes likelier.
+      Defaults to 1.
+    - ``first_weight`` (float): Weight of the first step's x̂0 in the heatmaps of a hypothesis; the
+      last step's has the rest. 0, the default, takes the last one.
+    - ``first_scores`` (bool): Give each heatmap of a hypothesis the height that it had in the first
+      step, so that scores are the first step's. Defaults to False.
     - ``flip_test`` (bool): Average x̂0 of the clip and of its mirror image in every step. Defaults
       to False, as in mmpose; the configs of this package set it.
     - ``seed`` (int): Of the noise. A sample's noise depends on this seed, on what identifies the
@@ -75,9 +87,15 @@ class DiffPoseHead(BaseHead):
         schedule (dict): Arguments of :class:`NoiseSchedule`. Defaults to 1000 cosine steps.
         noise_draws (int): Pairs of step and noise drawn for a sample in training. All share one
             pass of backbone and neck. Defaults to 1, as in the paper.
+        self_aligned (dict, optional): Arguments of :class:`SelfAlignment`, which draws x_t of a
+            part of the training samples from the model's own answer. Defaults to None: never, as
+            in the paper.
         loss (dict): Loss on heatmaps; it is given keypoint weights. Defaults to plain MSE.
         decoder (dict): Config of the codec, :class:`DiffusionHeatmap`.
         init_cfg (dict, optional): mmengine's initialisation config.
+
+    Attributes:
+        spread_calibration (SpreadCalibration, optional): Of the checkpoint, see ``calibrate``.
 
     Raises:
         ValueError: No codec is given; the decoder cannot predict heatmaps of the codec's
@@ -91,6 +109,7 @@ class DiffPoseHead(BaseHead):
         pose_decoder: ConfigType,
         schedule: dict | None = None,
         noise_draws: int = 1,
+        self_aligned: dict | None = None,
         loss: ConfigType | None = None,
         decoder: OptConfigType = None,
         init_cfg: OptConfigType = None,
@@ -107,9 +126,11 @@ class DiffPoseHead(BaseHead):
         width, height = self.decoder.heatmap_size
         self.heatmap_size = (int(width), int(height))
         self.schedule = NoiseSchedule(**(schedule or {}))
+        self.self_alignment = SelfAlignment(**self_aligned) if self_aligned else None
         self.loss_module = MODELS.build(
             loss or dict(type='KeypointMSELoss', use_target_weight=True)
         )
+        self.spread_calibration: SpreadCalibration | None = None
         self.pose_decoder = MODELS.build(
             dict(pose_decoder, in_channels=in_channels, num_keypoints=out_channels)
         )
@@ -138,6 +159,7 @@ class DiffPoseHead(BaseHead):
             )
         if not 0 <= cfg['eta'] <= 1:
             raise ValueError(f'model.test_cfg.eta must lie in [0, 1], got {cfg["eta"]!r}')
+        check_refinement(cfg, 'model.test_cfg.')
         if cfg['sampler'] not in SAMPLERS:
             raise ValueError(
                 f'model.test_cfg.sampler must be one of {", ".join(SAMPLERS)}, got '
@@ -189,6 +211,8 @@ class DiffPoseHead(BaseHead):
 
         x0 = self.decoder.to_signal(heatmaps)
         t, noise = draw_steps_and_noise(x0, self.schedule.num_steps, self.noise_draws)
+        if self.self_alignment is not None:
+            x0, t = self.self_alignment(self, x0, t, noise, feature)
         x_t = self.schedule.add_noise(x0, noise, t)
         predicted = self.pose_decoder(x_t, feature, t)
 
@@ -218,7 +242,8 @@ class DiffPoseHead(BaseHead):
             ``keypoint_scores`` (1, K), and for more than one hypothesis ``keypoint_std``
             (1, K, 2), ``hypotheses`` (1, N, K, 2) and ``hypothesis_scores`` (1, N, K). With
             ``output_heatmaps`` also a list of :class:`PixelData` with the mean heatmaps.
-            ``keypoints`` follow ``aggregate``, all else does not.
+            ``keypoints`` follow ``aggregate``, all else does not. ``keypoint_std`` is the spread of
+            the hypotheses, or with a ``spread_calibration`` the standard deviation of the error.
         """
         cfg = self.check_test_cfg(test_cfg or {})
         heatmaps = self.sample(feats, batch_data_samples, cfg)
@@ -228,6 +253,13 @@ class DiffPoseHead(BaseHead):
             decoded = self.decoder.decode_hypotheses(sample_heatmaps)
             if cfg['aggregate'] == 'consensus':
                 decoded = self.take_consensus(decoded, sample)
+            if self.spread_calibration is not None and cfg['num_hypotheses'] > 1:
+                decoded['keypoint_std'] = self.spread_calibration(
+                    decoded['keypoint_std'],
+                    decoded['keypoint_scores'],
+                    cfg['num_hypotheses'],
+                    cfg['sampling_steps'],
+                )
             if cfg['num_hypotheses'] == 1:
                 # One hypothesis says nothing of a spread: 0 would read as "certain".
                 decoded = {name: decoded[name] for name in ('keypoints', 'keypoint_scores')}
@@ -306,17 +338,23 @@ class DiffPoseHead(BaseHead):
 
         sampler = SAMPLERS[cfg['sampler']]
         options = dict(eta=cfg['eta']) if _takes_eta(sampler) else {}
-        signal = sampler(
+        first, signal = refined_sample(
+            sampler,
             denoise,
             noise,
             self.schedule,
             cfg['sampling_steps'],
+            cfg['strength'],
+            cfg['temperature'],
+            cfg['first_weight'],
+            callback,
             **options,
             clip=self.decoder.signal_scale,
             generator=generators,
-            callback=callback,
         )
         heatmaps = self.decoder.to_heatmap(signal.float())
+        if cfg['first_scores']:
+            heatmaps = with_peaks_of(heatmaps, self.decoder.to_heatmap(first.float()))
         return heatmaps.unflatten(0, (len(batch_data_samples), hypotheses))
 
     def _denoise_heatmaps(
@@ -334,50 +372,6 @@ class DiffPoseHead(BaseHead):
         return heatmaps
 
 
-def draw_steps_and_noise(x0: Tensor, num_steps: int, draws: int) -> tuple[Tensor, Tensor]:
-    """Steps and noise of a training batch: this process's part of those of the global batch.
-
-    mmengine seeds the processes of a launcher alike. Each draws steps and seeds for the global
-    batch from torch's CPU generator and takes those at rank, rank + world_size, ... So no two
-    processes share noise, and together they use the same *set* of steps and noises as one process
-    with the global batch. With mmengine's ``DefaultSampler``, which deals samples in that way, each
-    sample also meets the same noise; with ``ClipBlockSampler``, which gives every process a
-    contiguous shard, it meets that of another sample.
-
-    Args:
-        x0 (Tensor): Signals (B * draws, ...), the draws of a sample next to each other.
-        num_steps (int): Steps of the schedule.
-        draws (int): Draws for a sample.
-
-    Returns:
-        tuple[Tensor, Tensor]: Steps (B * draws, ), and noise of the shape and device of ``x0``.
-    """
-    rank, world_size = get_dist_info()
-    shape = (len(x0) // draws * world_size, draws)
-    t = torch.randint(num_steps, shape)[rank::world_size].flatten()
-    seeds = torch.randint(2**62, shape)[rank::world_size].flatten()
-    generator = torch.Generator(x0.device)
-    noise = torch.empty_like(x0)
-    for sample, seed in zip(noise, seeds.tolist()):
-        sample.normal_(generator=generator.manual_seed(seed))
-    return t.to(x0.device), noise
-
-
 def _takes_eta(sampler: Callable) -> bool:
     """Whether a sampler puts in fresh noise, as much as its parameter ``eta`` says."""
     return 'eta' in inspect.signature(sampler).parameters
-
-
-def noise_generators(metainfo: dict, seed: int, count: int) -> list[torch.Generator]:
-    """Generators of a sample's hypotheses, the same in any batch, order and process.
-
-    Args:
-        metainfo (dict): Of the sample. ``img_id`` (else ``img_path``) and ``id`` identify it;
-            without ``id``, the place of the crop does.
-        seed (int): ``test_cfg.seed``.
-        count (int): Number of hypotheses.
-
-    Returns:
-        list[torch.Generator]: ``count`` CPU generators. Number n does not depend on ``count``.
-    """
-    return [torch.Generator().manual_seed(n) for n in noise_seeds(metainfo, seed, count)]

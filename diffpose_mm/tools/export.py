@@ -80,12 +80,14 @@ def export(args: argparse.Namespace) -> dict[str, Any]:
     licence = args.licence
     if licence == 'not stated':
         licence = (checkpoint.get('meta') or {}).get('licence', licence)
+    fitted = (checkpoint.get('meta') or {}).get('spread_calibration')
     manifest = dict(
         settings,
         precision='float32',
         licence=licence,
         weights_sha256=weights_digest(checkpoint['state_dict']),
         made_by=f'diffpose_mm {__version__}',
+        **({} if fitted is None else dict(spread_calibration=fitted)),
     )
 
     def check(folder: Path) -> dict[str, Any]:

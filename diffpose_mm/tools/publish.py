@@ -31,7 +31,7 @@ from diffpose_mm.version import __version__
 from diffpose_mm.weights import write_safetensors
 
 ENDINGS = ('.safetensors', '.pth')
-KEPT_META = ('epoch', 'iter', 'seed', 'mmengine_version')
+KEPT_META = ('epoch', 'iter', 'seed', 'mmengine_version', 'spread_calibration')
 EXAMPLES = """
 Reads the weights of a checkpoint, sees that they are those of the config's model, and writes them
 without optimiser, logs and paths. The file says what it is: config, keypoints, commit, licence, a

@@ -12,7 +12,10 @@ import torch
 from diffpose_mm.engine import read_checkpoint
 
 LIMIT = 12 * 2**20
-KEPT_META = ('cfg', 'dataset_meta', 'epoch', 'iter', 'seed', 'mmengine_version', 'time')
+KEPT_META = (
+    *('cfg', 'dataset_meta', 'epoch', 'iter', 'seed', 'mmengine_version', 'time'),
+    'spread_calibration',
+)
 
 
 def publish(source: str, target: str) -> int:
