@@ -13,21 +13,20 @@ from .options import InferenceOptions
 from .output_keypoints import OutputKeypoints
 from .parts import (
     check_resume,
+    make_poser,
     make_sinks,
     people_finder,
     run_test_cfg,
     window_offsets,
 )
-from .poser import ClipPoser, FramePoser, Poser
 from .prediction_log import PredictionLog
 from .prefetch import prefetch
 from .progress import frame_progress
 from .records import Result, instances_to_dicts
 from .sink import set_aside
 from .sources import find_source
-from .streaming import StreamingPoser, StreamState
+from .streaming import StreamState
 from .tracker import Tracker
-from .windows import loads_clips
 
 if TYPE_CHECKING:
     from .inferencer import DiffPoseInferencer
@@ -71,7 +70,9 @@ class Run:
         self.batch_size = 1 if source.live else options.batch_size
         self.state = StreamState() if options.streaming and source.is_clip else None
         self.keypoints = OutputKeypoints(inferencer.model.dataset_meta, options.keypoints)
-        self.poser = self._poser()
+        self.poser = make_poser(
+            inferencer, self.offsets, self.test_cfg, self.state, options.streaming
+        )
         self.finder = people_finder(inferencer, options)
         # What a camera sees is shown where nothing else is made of it.
         live_view = source.live and not options.folders and has_display()
@@ -171,19 +172,6 @@ class Run:
                 advance()
             if self.num_frames == self.num_faults:
                 raise ValueError(f'{self.source.name}: no frame could be read')
-
-    def _poser(self) -> Poser:
-        model, steps = self.inferencer.model, self.inferencer.pipeline
-        if not loads_clips(steps):
-            if self.options.streaming:
-                raise ValueError(
-                    'streaming: this model looks at single frames (its test pipeline has no '
-                    'LoadClip), and there is nothing to keep from frame to frame'
-                )
-            return FramePoser(model, steps, self.test_cfg)
-        if self.state is None:
-            return ClipPoser(model, steps, self.test_cfg)
-        return StreamingPoser(model, steps, self.offsets, state=self.state, test_cfg=self.test_cfg)
 
     def _drawer(self) -> PoseDrawer:
         return PoseDrawer(
