@@ -1,12 +1,16 @@
 """Workers as processes of this machine."""
 
+import logging
 import multiprocessing
 import os
+import queue
 import signal
 import threading
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+from mmengine.logging import MMLogger
 
 from .engine import EngineSource
 from .units import Answer, Unit, Worker
@@ -122,6 +126,8 @@ def _work(
     """What a worker process does: as it is told, until nobody tells it any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends all
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # What each would say of the model is said by none; warnings and errors come through.
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
     units: Any = _Inbox(connection)
     worker = Worker(source, more, threads)
     while True:
@@ -140,8 +146,6 @@ class _Inbox:
     """Reads in a thread, so that the end of the main process ends this one in whatever it does."""
 
     def __init__(self, connection: Connection) -> None:
-        import queue
-
         self._queue: Any = queue.Queue()
         self._connection = connection
         self.get = self._queue.get
@@ -153,3 +157,10 @@ class _Inbox:
                 self._queue.put(self._connection.recv())
             except (EOFError, OSError):
                 os._exit(1)
+
+
+def devices() -> list[str]:
+    """The GPUs of this machine, else the CPU."""
+    import torch
+
+    return [f'cuda:{i}' for i in range(torch.cuda.device_count())] or ['cpu']

@@ -152,9 +152,9 @@ class Output:
         found = _read(self.work(key, 'deaths.json'))
         return found if isinstance(found, list) else []
 
-    def add_death(self, key: str, unit: str, frame: int) -> list[dict]:
+    def add_death(self, key: str, unit: str, places: Mapping[str, int]) -> list[dict]:
         """Write down that a worker died over a video; gives all of them."""
-        found = [*self.deaths(key), dict(unit=unit, frame=frame)]
+        found = [*self.deaths(key), dict(unit=unit, places=dict(places))]
         write_json(self.work(key, 'deaths.json'), found)
         return found
 

@@ -1,23 +1,26 @@
 """A run over an archive: plans every video, gives units to workers, and reports at the end."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
+from ..identity import value_identity
 from .engine import Settings
 from .manifest import Entry
 from .output import Output, write_json
+from .places import read_places
 from .plan import Plan
 from .progress import Costs, ProgressLine, seconds_left
 from .stretch_reader import NotExactError
-from .units import NO_FRAME, Answer, Unit, frame_of
+from .units import Answer, Unit
 from .video_job import PRIORITY, VideoJob
 
-SAME_PLACE = 4
-"""Frames between two deaths that count as one place: so many may be in the decoder at once."""
 MAX_DEATHS = 5
-"""Of workers over one unit, wherever in it."""
+"""Of workers over one unit, each time elsewhere in it."""
 
 
 class Pool(Protocol):
@@ -108,7 +111,7 @@ class ArchiveRun:
         self._settings: Settings | None = None
         self._costs = Costs()
         self._line = ProgressLine(say, interval)
-        self._asked = self._builds = 0
+        self._identity = ''
 
     def plan(self) -> list[Plan]:
         """Look at every video; those that cannot be read are in the report.
@@ -127,7 +130,6 @@ class ArchiveRun:
                 todo.append(Unit('plan', 'plan', entry, work=self.output.work(entry.key)))
             else:
                 self.plans[entry.key] = known
-        self._asked = len(todo)
         while todo or self._running:
             self._line(0, len(self.entries), 0, 0, None, len(self.report.failed))
             while todo and self.pool.idle():
@@ -145,6 +147,9 @@ class ArchiveRun:
         if answer.status == 'done':
             self.plans[unit.entry.key] = answer.found
             self.output.save_plan(answer.found)
+            Path(unit.progress).unlink(missing_ok=True)
+            with suppress(OSError):
+                os.rmdir(unit.work)  # unless an earlier run has left something
         elif answer.status == 'fatal':
             raise OSError(answer.reason)
         else:
@@ -189,6 +194,7 @@ class ArchiveRun:
             raise ValueError(answer.reason)
         self._settings = answer.found['settings']
         self.output.check_identity(answer.found['identity'])
+        self._identity = value_identity(answer.found['identity'])
 
     def _work(self, plans: Sequence[Plan]) -> None:
         waiting = list(reversed(plans))
@@ -269,15 +275,22 @@ class ArchiveRun:
 
     def _died(self, unit: Unit) -> bool:
         """A worker has died over a unit; whether its video is given up."""
-        key, frame = unit.entry.key, frame_of(unit)
+        key, (places, _) = unit.entry.key, read_places(unit.progress)
         self.report.deaths += 1
-        deaths = [d for d in self.output.add_death(key, unit.name, frame) if d['unit'] == unit.name]
-        near = [d for d in deaths[:-1] if abs(d['frame'] - frame) <= SAME_PLACE]
-        if not near and len(deaths) < MAX_DEATHS:
+        deaths = self.output.add_death(key, unit.name, places)
+        deaths = [death['places'] for death in deaths if death['unit'] == unit.name]
+        same = {
+            step: frame
+            for step, frame in places.items()
+            if any(before.get(step) == frame for before in deaths[:-1])
+        }
+        if same:
+            (step, frame), *_ = same.items()
+            reason = f'killed a worker twice in one place ({step}, frame {frame})'
+        elif len(deaths) >= MAX_DEATHS:
+            reason = f'killed a worker {len(deaths)} times in different places'
+        else:
             return False
-        where = 'while it was opened' if frame == NO_FRAME else f'near frame {frame}'
-        times = 'twice' if near else f'{len(deaths)} times'
-        reason = f'killed a worker {times}, the last time {where}'
         if key in self._jobs:
             self._drop(unit.entry, reason, True)
         else:
@@ -287,18 +300,19 @@ class ArchiveRun:
     def _drop(self, entry: Entry, reason: str, quarantined: bool = False) -> None:
         self._jobs.pop(entry.key, None)
         self._failed(entry, reason, quarantined)
-        self.output.clear_work(entry.key)
 
     def _failed(self, entry: Entry, reason: str, quarantined: bool = False) -> None:
         self.report.failed[entry.path] = reason
         if quarantined:
             self.report.quarantined.append(entry.path)
         self.output.fail(entry, reason, quarantined)
+        self.output.clear_work(entry.key)
         self.say(f'{entry.name} {"is quarantined" if quarantined else "failed"}: {reason}')
 
     def _give(self, unit: Unit) -> None:
+        Path(unit.progress).unlink(missing_ok=True)  # of another worker
         self._running[unit.entry.key, unit.name] = unit, time.monotonic()
-        self.pool.give(unit)
+        self.pool.give(replace(unit, identity=self._identity))
 
     def _take_back(self, unit: Unit) -> float:
         return self._running.pop((unit.entry.key, unit.name))[1]
@@ -310,11 +324,11 @@ class ArchiveRun:
                 left[kind] += frames
         now, running = time.monotonic(), {}
         for unit, started in self._running.values():
-            frame = frame_of(unit)
-            if unit.kind in left and frame != NO_FRAME:
+            _, reached = read_places(unit.progress)
+            if unit.kind in left and reached is not None:
                 first = unit.plan.first if unit.kind == 'whole' and unit.plan else unit.first
                 first = unit.task.lead if unit.task is not None else first
-                frames = max(0, frame - first)
+                frames = max(0, reached + 1 - first)
                 before = running.get(unit.kind, (0.0, 0.0))
                 running[unit.kind] = before[0] + frames, before[1] + now - started
                 left[unit.kind] = max(0.0, left[unit.kind] - frames)

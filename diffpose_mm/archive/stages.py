@@ -10,7 +10,7 @@ ahead and no more. What a pass gives is a list of entries that JSON can hold wit
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +29,7 @@ from ..apis.windows import Frame
 from ..files import atomic_write
 from ..video_reader import VideoFrame
 from .engine import Engine, Settings
+from .places import Places, WatchedFinder, WatchedPoser
 from .plan import Plan
 from .stretch_reader import picture_digest, read_frames
 
@@ -54,15 +55,16 @@ class PoseTask:
     state: StreamState | None
 
 
-Watch = Callable[[int], None]
-"""Is told the number of the frame that is about to be decoded."""
-
-
-def watched(frames: Iterable[VideoFrame], first: int, watch: Watch) -> Iterator[VideoFrame]:
-    """Frames; ``watch`` knows at any time which one is being decoded."""
-    watch(first)
-    for frame in frames:
-        watch(frame.number + 1)
+def watched(frames: Iterable[VideoFrame], first: int, places: Places) -> Iterator[VideoFrame]:
+    """Frames; ``places`` knows at any time which one is being decoded."""
+    iterator, number = iter(frames), first
+    while True:
+        with places.within('decode', number):
+            frame = next(iterator, None)
+        if frame is None:
+            return
+        places.reached(frame.number)
+        number = frame.number + 1
         yield frame
 
 
@@ -108,7 +110,7 @@ def tracker_of(settings: Settings) -> Tracker:
     return Tracker(settings.tracking_thr, settings.by_oks, sigmas=sigmas, present=present)
 
 
-def pose_whole(engine: Engine, plan: Plan, watch: Watch) -> Iterator[dict]:
+def pose_whole(engine: Engine, plan: Plan, places: Places) -> Iterator[dict]:
     """The poses of a video that is not cut.
 
     Raises:
@@ -120,21 +122,27 @@ def pose_whole(engine: Engine, plan: Plan, watch: Watch) -> Iterator[dict]:
         # Nothing is entered in its middle: gaps are counted from the start.
         plan = replace(plan, from_start='not cut')
     end = plan.end if plan.entry.trimmed else None
-    read = watched(read_frames(plan, plan.first, end), plan.first, watch)
+    read = watched(read_frames(plan, plan.first, end), plan.first, places)
     with ExitStack() as stack:
 
         def threaded(items: Any, depth: int) -> Any:
             return stack.enter_context(closing(prefetch(items, depth)))
 
         frames = threaded(as_frames(read, plan.fps), DEPTH)
-        frames = pipeline.with_people(frames, engine.finder, settings.batch_size)
+        frames = pipeline.with_people(
+            frames, WatchedFinder(engine.finder, places), settings.batch_size
+        )
         if not settings.by_oks:
             frames = pipeline.tracked(frames, tracker)
         windows = pipeline.windowed(frames, settings.offsets, settings.mode)
         if engine.finder.slow:
             windows = threaded(windows, settings.batch_size)
         results = pipeline.posed(
-            windows, engine.make_poser(None), settings.batch_size, settings.mode, keypoints
+            windows,
+            WatchedPoser(engine.make_poser(None), places),
+            settings.batch_size,
+            settings.mode,
+            keypoints,
         )
         results = pipeline.numbered_people(results, tracker if settings.by_oks else None)
         readable = 0
@@ -146,14 +154,14 @@ def pose_whole(engine: Engine, plan: Plan, watch: Watch) -> Iterator[dict]:
 
 
 def find_stretch(
-    engine: Engine, plan: Plan, first: int, end: int | None, watch: Watch
+    engine: Engine, plan: Plan, first: int, end: int | None, places: Places
 ) -> Iterator[dict]:
     """The people of a stretch, and of one frame more a digest, by which the next one is checked.
 
     The first entry has the digest of its picture in ``seen``; where a stretch follows, a last
     entry has nothing but ``frame_id`` and ``seen`` of that one's first frame.
     """
-    read = watched(read_frames(plan, first, _limit(plan, end, 1)), first, watch)
+    read = watched(read_frames(plan, first, _limit(plan, end, 1)), first, places)
     after: list[dict] = []
 
     def own(frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -165,7 +173,9 @@ def find_stretch(
             yield frame
 
     with closing(prefetch(as_frames(read, plan.fps), DEPTH)) as decoded:
-        frames = pipeline.with_people(own(decoded), engine.finder, engine.settings.batch_size)
+        frames = pipeline.with_people(
+            own(decoded), WatchedFinder(engine.finder, places), engine.settings.batch_size
+        )
         for number, frame in enumerate(frames):
             entry = people_entry(frame)
             if number == 0:
@@ -182,7 +192,7 @@ def _limit(plan: Plan, end: int | None, more: int) -> int | None:
     return plan.end if end is None else min(end + more, plan.end)
 
 
-def pose_stretch(engine: Engine, plan: Plan, task: PoseTask, watch: Watch) -> Iterator[dict]:
+def pose_stretch(engine: Engine, plan: Plan, task: PoseTask, places: Places) -> Iterator[dict]:
     """The poses of a stretch whose people are known."""
     settings, keypoints = engine.settings, engine.keypoints
     people = {entry['frame_id']: entry for entry in task.people}
@@ -194,7 +204,7 @@ def pose_stretch(engine: Engine, plan: Plan, task: PoseTask, watch: Watch) -> It
             frame.people = people_of(people[frame.index])
             yield frame
 
-    read = watched(read_frames(plan, begin, end), begin, watch)
+    read = watched(read_frames(plan, begin, end), begin, places)
     with closing(prefetch(with_boxes(as_frames(read, plan.fps)), DEPTH)) as frames:
         windows = (
             window
@@ -203,7 +213,7 @@ def pose_stretch(engine: Engine, plan: Plan, task: PoseTask, watch: Watch) -> It
         )
         results = pipeline.posed(
             windows,
-            engine.make_poser(task.state),
+            WatchedPoser(engine.make_poser(task.state), places),
             settings.batch_size,
             settings.mode,
             keypoints,

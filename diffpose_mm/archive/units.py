@@ -1,16 +1,17 @@
 """Units of work: what a worker is told to do, does, and answers. All of them can be done twice."""
 
 import errno
-import os
 import os.path as osp
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..identity import value_identity
 from .engine import Engine, EngineSource
 from .finish import finish_video, joined
 from .manifest import Entry
+from .places import Places
 from .plan import Plan, plan_video
 from .stages import (
     PoseTask,
@@ -21,7 +22,6 @@ from .stages import (
 )
 from .stretch_reader import NotExactError
 
-NO_FRAME = -1
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """Errors that are not the video's fault: whatever comes next fails as well."""
 
@@ -41,6 +41,7 @@ class Unit:
         first, end: Of 'find', the stretch.
         task: Of 'pose'.
         parts: Of 'finish', the files of poses in order.
+        identity: Digest of what the engine's results have to depend on; '' takes any.
     """
 
     kind: str
@@ -54,11 +55,12 @@ class Unit:
     end: int | None = None
     task: PoseTask | None = None
     parts: tuple[str, ...] = ()
+    identity: str = ''
 
     @property
     def progress(self) -> str:
-        """File that says which frame is being decoded."""
-        return osp.join(self.work, f'{self.name}.frame')
+        """File that says where the worker is."""
+        return osp.join(self.work, f'{self.name}.places')
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,15 @@ class Worker:
         """Do a unit; whatever goes wrong is in the answer."""
         if unit.kind != 'plan':
             try:
-                self.engine()
+                told = value_identity(dict(self.engine().identity))
             except Exception as error:
                 return Answer('fatal', _words(error))
+            if unit.identity not in ('', told):
+                return Answer(
+                    'fatal',
+                    'a worker has another model or detector than the first one: '
+                    f'{dict(self.engine().identity)}',
+                )
         start, cpu = time.perf_counter(), time.process_time()
         status, reason, found = 'done', '', None
         try:
@@ -134,52 +142,30 @@ class Worker:
         return Answer(status, reason, found, time.perf_counter() - start, time.process_time() - cpu)
 
     def _do(self, unit: Unit) -> Any:
-        if unit.kind == 'plan':
-            return plan_video(unit.entry)
-        plan = unit.plan
+        places = Places(unit.progress)
+        try:
+            if unit.kind == 'plan':
+                with places.within('open', 0):
+                    return plan_video(unit.entry)
+            return self._pass(unit, places)
+        finally:
+            places.close()
+
+    def _pass(self, unit: Unit, places: Places) -> Any:
+        plan, engine = unit.plan, self.engine().of_entry(unit.entry)
         assert plan is not None
-        engine = self.engine().of_entry(unit.entry)
-        with _Watch(unit) as watch:
-            if unit.kind == 'find':
-                entries = find_stretch(engine, plan, unit.first, unit.end, watch)
-                return write_entries(unit.out, entries)
-            if unit.kind == 'pose':
-                assert unit.task is not None
-                return write_entries(unit.out, pose_stretch(engine, plan, unit.task, watch))
-            whole: Iterable[dict] = (
-                pose_whole(engine, plan, watch)
-                if unit.kind == 'whole'
-                else joined(engine, plan, unit.parts)
-            )
+        if unit.kind == 'find':
+            found = find_stretch(engine, plan, unit.first, unit.end, places)
+            return write_entries(unit.out, found)
+        if unit.kind == 'pose':
+            assert unit.task is not None
+            return write_entries(unit.out, pose_stretch(engine, plan, unit.task, places))
+        if unit.kind == 'whole':
+            whole = pose_whole(engine, plan, places)
             return finish_video(engine, plan, whole, unit.out, unit.json, unit.work)
-
-
-class _Watch:
-    """Writes the frame that is being decoded where it outlives the process."""
-
-    def __init__(self, unit: Unit) -> None:
-        self.path = unit.progress
-
-    def __enter__(self) -> Any:
-        os.makedirs(osp.dirname(self.path), exist_ok=True)
-        self._file = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-
-        def watch(number: int) -> None:
-            os.pwrite(self._file, b'%012d' % number, 0)
-
-        return watch
-
-    def __exit__(self, *error: object) -> None:
-        os.close(self._file)
-
-
-def frame_of(unit: Unit) -> int:
-    """The frame that a unit was decoding when its worker died, or ``NO_FRAME``."""
-    try:
-        with open(unit.progress, 'rb') as file:
-            return int(file.read() or NO_FRAME)
-    except (OSError, ValueError):
-        return NO_FRAME
+        with places.within('finish', 0):
+            entries = joined(engine, plan, unit.parts)
+            return finish_video(engine, plan, entries, unit.out, unit.json, unit.work)
 
 
 def _words(error: Exception) -> str:

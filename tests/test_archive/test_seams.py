@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_cases import InlinePool, pictures, run_archive, table, write_mp4
+from archive_cases import InlinePool, run_archive, table, write_mp4
 
 from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm.archive.engine import EngineSource
 from diffpose_mm.archive.manifest import read_entries
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'test_apis'))
-from apis_helpers import moving_frames, write_tiny  # noqa: E402
+from apis_helpers import moving_frames, write_tiny
 
 MODES = dict(
     offline=dict(),
@@ -31,15 +31,15 @@ def tiny_model(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def walk(tmp_path_factory):
-    """A video, and boxes of two who come, go and cross; a jump renews a crop now and then."""
+    """A video, and boxes: one stays in a crop for nine frames, one leaves it with each."""
     folder = tmp_path_factory.mktemp('walk')
     video = write_mp4(folder / 'walk.mp4', moving_frames(61, width=320))
     boxes = []
     for t in range(61):
-        people = [[10 + 4 * t, 10 + 3 * (t % 5), 45 + 4 * t, 80 + 3 * (t % 5)]]
+        people = [[10 + 0.4 * t, 10, 45 + 0.4 * t, 80]]
         if t % 17 < 12:
             people.append([260 - 4 * t, 5, 300 - 4 * t, 85])
-        if t % 20 == 19:
+        if t == 39:
             people = []
         boxes.append(people)
     (folder / 'boxes.json').write_text(json.dumps(boxes))
