@@ -136,11 +136,12 @@ def _packets(path: str, reader: VideoReader) -> tuple[list[float], list[tuple[in
             for packet in container.demux(video):
                 if packet.size == 0:
                     continue
-                if packet.pts is None or packet.dts is None or packet.is_discard:
+                if packet.pts is None or packet.is_discard:
                     return [], [], 'packets without times, or not to be shown'
                 if packet.is_corrupt:
                     return [], [], 'damaged packets'
-                found.append((packet.pts, packet.dts, packet.is_keyframe))
+                dts = packet.pts if packet.dts is None else packet.dts
+                found.append((packet.pts, dts, packet.is_keyframe))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         return [], [], f'damaged: {reason_of(error)}'
     if not found or not found[0][2]:

@@ -1,19 +1,15 @@
 """Videos cut into stretches: the poses are those of the whole video, to the last digit."""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apis_helpers import moving_frames, write_tiny
 from archive_cases import InlinePool, run_archive, table, write_mp4
 
 from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm.archive.engine import EngineSource
 from diffpose_mm.archive.manifest import read_entries
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'test_apis'))
-from apis_helpers import moving_frames, write_tiny
 
 MODES = dict(
     offline=dict(),
