@@ -147,6 +147,8 @@ setup(
         'export': read_requirements('export'),
         'hub': read_requirements('hub'),
         'transformers': read_requirements('transformers'),
+        'archive': read_requirements('archive'),
+        'ray': read_requirements('ray'),
     },
     cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},
     zip_safe=False,

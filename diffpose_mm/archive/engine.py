@@ -136,7 +136,7 @@ def model_engine(
     model: Any = config
     if config is not None and cfg_options:
         model = read_config(config)
-        merge_cfg_options(model, cfg_options)
+        merge_cfg_options(model, dict(cfg_options))
     inferencer = DiffPoseInferencer(
         model, checkpoint, device=device, det_model=det_model, det_weights=det_checkpoint
     )

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from diffpose_mm_runtime.people import Person
+
 STEPS = ('open', 'decode', 'find', 'pose', 'finish')
 _WIDTH = 12
 _NOWHERE = -1
@@ -55,8 +57,9 @@ class WatchedFinder:
     def __init__(self, finder: Any, places: Places) -> None:
         self._finder, self._places = finder, places
         self.slow: bool = finder.slow
+        self.prepare, self.identity = finder.prepare, finder.identity
 
-    def __call__(self, indices: Sequence[int], images: Sequence[Any]) -> Any:
+    def __call__(self, indices: Sequence[int], images: Sequence[Any]) -> list[list[Person]]:
         """See :class:`PeopleFinder`."""
         with self._places.within('find', indices[0]):
             return self._finder(indices, images)

@@ -216,7 +216,7 @@ class ArchiveRun:
                 try:
                     unit = self._jobs[key].take(priority)
                 except NotExactError as error:
-                    self._not_exact(self._jobs[key], error)
+                    self._not_exact(self._jobs[key], self._jobs[key].plan, str(error))
                     unit = None
                 if unit is not None:
                     return unit
@@ -322,7 +322,8 @@ class ArchiveRun:
         for job in self._jobs.values():
             for kind, frames in job.frames_left().items():
                 left[kind] += frames
-        now, running = time.monotonic(), {}
+        now = time.monotonic()
+        running: dict[str, tuple[float, float]] = {}
         for unit, started in self._running.values():
             _, reached = read_places(unit.progress)
             if unit.kind in left and reached is not None:
@@ -333,7 +334,7 @@ class ArchiveRun:
                 running[unit.kind] = before[0] + frames, before[1] + now - started
                 left[unit.kind] = max(0.0, left[unit.kind] - frames)
         costs = self._costs.with_running(running)
-        frames = max(0.0, total - left['whole'] - max(left['find'], left['pose']))
+        gone = max(0.0, total - left['whole'] - max(left['find'], left['pose']))
         done = self.report.done + self.report.before
         remaining = seconds_left(costs, left, len(self.pool))
-        self._line(done, len(self.entries), frames, total, remaining, len(self.report.failed))
+        self._line(done, len(self.entries), gone, total, remaining, len(self.report.failed))

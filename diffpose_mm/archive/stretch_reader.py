@@ -88,4 +88,4 @@ def picture_digest(image: np.ndarray | None) -> str:
     """What tells a picture from another; of a gap ''."""
     if image is None:
         return ''
-    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).hexdigest()
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).hexdigest()

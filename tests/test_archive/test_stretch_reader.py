@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 from archive_cases import pictures, run_archive, table, write_mp4
 
+from diffpose_mm.archive import stages
 from diffpose_mm.archive.manifest import Entry, read_entries
 from diffpose_mm.archive.plan import MAX_STRETCHES_FROM_START, plan_video
-from diffpose_mm.archive.stretch_reader import EnteredVideo, NotExactError, read_frames
+from diffpose_mm.archive.stretch_reader import (
+    EnteredVideo,
+    NotExactError,
+    picture_digest,
+    read_frames,
+)
 from diffpose_mm.video_reader import VideoReader
 
 KINDS = dict(
@@ -108,3 +114,24 @@ def test_only_what_lies_between_start_and_end_is_posed(tmp_path):
     (tmp_path / 'none.csv').write_text('path,start\nwalk.mp4,50\n')
     report = run_archive(read_entries([str(tmp_path / 'none.csv')]), tmp_path / 'none')
     assert 'no frame from 50.0 s' in str(report.failed)
+
+
+@pytest.mark.parametrize('wrong, done', [(1, 1), (1000, 0)])
+def test_a_seam_at_which_pictures_differ_is_noticed(tmp_path, monkeypatch, wrong, done):
+    """Broken if a decoder that gives other pictures after a jump went by unseen."""
+    write_mp4(tmp_path / 'walk.mp4', pictures(60))
+    entries, calls = read_entries([str(tmp_path / 'walk.mp4')]), []
+    assert run_archive(entries, tmp_path / 'whole', stretch=1000).done == 1
+
+    def digest(image):
+        calls.append(image)
+        return str(len(calls)) if len(calls) <= wrong + 1 else picture_digest(image)
+
+    monkeypatch.setattr(stages, 'picture_digest', digest)
+    report = run_archive(entries, tmp_path / 'cut', stretch=12)
+    key = entries[0].key
+    if done:
+        assert report.done == 1 and not report.failed
+        assert table(tmp_path / 'cut', key) == table(tmp_path / 'whole', key)
+    else:
+        assert 'is not the same when it is read twice' in str(report.failed)
