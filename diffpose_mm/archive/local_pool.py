@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.logging import MMLogger
 
 from .engine import EngineSource
-from .units import Answer, Unit, Worker
+from .units import Unit, Worker
 
 METHOD = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
 """One process imports the libraries; workers begin as copies of it, in no time."""
@@ -132,14 +132,7 @@ def _work(
     worker = Worker(source, more, threads)
     while True:
         unit = units.get()
-        if unit is None:
-            try:
-                answer: Any = Answer('done', found=worker.introduce())
-            except Exception as error:
-                answer = Answer('fatal', ' '.join(str(error).split()) or type(error).__name__)
-        else:
-            answer = worker(unit)
-        connection.send(answer)
+        connection.send(worker.answer_introduction() if unit is None else worker(unit))
 
 
 class _Inbox:

@@ -180,6 +180,8 @@ class ArchiveRun:
     def _introduce(self) -> None:
         """Build the engine in a worker, and compare what it depends on with the output."""
         for _ in range(2):
+            while not self.pool.idle():
+                self.pool.wait(1.0)
             self.pool.give(None)
             answer: Any = None
             answers: list = []

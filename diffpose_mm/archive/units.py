@@ -114,6 +114,13 @@ class Worker:
         engine = self.engine()
         return dict(settings=engine.settings, identity=dict(engine.identity))
 
+    def answer_introduction(self) -> Answer:
+        """The same as an answer; what goes wrong is fatal."""
+        try:
+            return Answer('done', found=self.introduce())
+        except Exception as error:
+            return Answer('fatal', _words(error))
+
     def __call__(self, unit: Unit) -> Answer:
         """Do a unit; whatever goes wrong is in the answer."""
         if unit.kind != 'plan':

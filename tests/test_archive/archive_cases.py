@@ -103,7 +103,9 @@ class DigestPoser:
         """Nothing is remembered."""
 
 
-def fake_engine(poison=False, pause=0.0, batch_size=3, offsets=(-2, -1, 0, 1, 2), mode='offline'):
+def fake_engine(
+    device=None, poison=False, pause=0.0, batch_size=3, offsets=(-2, -1, 0, 1, 2), mode='offline'
+):
     """An engine that needs no network, and no time."""
     return Engine(
         Settings(tuple(offsets), mode, batch_size),
@@ -171,14 +173,18 @@ def main(folder, out, *assignments):
 
     from diffpose_mm.archive.local_pool import LocalPool
     from diffpose_mm.archive.manifest import read_entries
+    from diffpose_mm.archive.ray_pool import RayPool
 
     options = dict(item.split('=', 1) for item in assignments)
     options = {name: json.loads(value) for name, value in options.items()}
     if 'fsize' in options:
         size = options.pop('fsize')
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-    workers = options.pop('workers', 1)
-    pool = LocalPool(EngineSource(FAKE, options), [{}] * workers, 1)
+    workers, address = options.pop('workers', 1), options.pop('ray', None)
+    if address is None:
+        pool = LocalPool(EngineSource(FAKE, options), [{}] * workers, 1)
+    else:
+        pool = RayPool(EngineSource(FAKE, options), address, workers, 1)
     report = run_archive(read_entries([folder]), out, pool=pool, stretch=12, say=print)
     print(json.dumps(report.__dict__))
 
