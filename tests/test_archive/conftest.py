@@ -1,6 +1,7 @@
-"""The tiny DiffPose of the tests of inference is that of archives, too."""
+"""What archives share with the tests of inference, and with the study of faults."""
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / 'test_apis'))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path += [str(ROOT / 'tests/test_apis'), str(ROOT / 'projects/archive')]
