@@ -92,7 +92,7 @@ def finish_video(
     os.makedirs(work, exist_ok=True)
     part = osp.join(work, f'poses.parquet.{os.getpid()}{PART}')
     try:
-        with writing(part, ADVICE), _PosesJson(json_path, meta, info.identity) as add:
+        with writing(part, ADVICE), _PosesJson(json_path, work, meta, info.identity) as add:
             writer = TableWriter(part, shared, entry.name, entry.camera)
             try:
                 for found in entries:
@@ -116,15 +116,16 @@ def finish_video(
 class _PosesJson:
     """Writes the package's JSON of a video entry by entry; see :class:`PredictionLog`."""
 
-    def __init__(self, path: str | None, meta: dict, identity: dict) -> None:
+    def __init__(self, path: str | None, work: str, meta: dict, identity: dict) -> None:
         self.path, self.meta, self.identity = path, meta, identity
+        self.part = osp.join(work, f'poses.json.{os.getpid()}{PART}')
         self.first = True
 
     def __enter__(self) -> Any:
         if self.path is None:
             return lambda entry: None
         os.makedirs(osp.dirname(self.path), exist_ok=True)
-        self._writing = atomic_write(self.path, advice=ADVICE)
+        self._writing = atomic_write(self.path, advice=ADVICE, part=self.part)
         self._file = self._writing.__enter__()
         self._file.write('[')
         return self._add

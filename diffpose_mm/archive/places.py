@@ -25,7 +25,7 @@ class Places:
 
     def __init__(self, path: str) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o666)
         for number in range(len(STEPS) + 1):
             self._put(number, _NOWHERE)
 

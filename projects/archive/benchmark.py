@@ -98,9 +98,8 @@ def overhead(args):
         (some / Path(video).name).symlink_to(video)
     loop = timed(['-c', LOOP, str(Path(args.out, 'loop')), '1', *videos])
     mine = timed(tool(args, some, 'overhead', '--workers', '1'))
-    print(
-        f'loop {loop[0]:.1f} s ({loop[1]:.1f} s of processor), archive {mine[0]:.1f} s ({mine[1]:.1f} s)'
-    )
+    for name, (clock, busy, _) in dict(loop=loop, archive=mine).items():
+        print(f'{name}: {clock:.1f} s, {busy:.1f} s of processor')
     return (
         f'8 videos of {args.frames} frames, archive over loop: {mine[1] / loop[1]:.3f} of '
         f'processor time, {mine[0] / loop[0]:.3f} by the clock'
