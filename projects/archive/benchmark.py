@@ -11,6 +11,7 @@ use as well look at processor time (user + system, all processes), which they di
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -155,10 +156,41 @@ def ray(args):
     return '; '.join(lines)
 
 
+def progress(args):
+    """What the first line after a minute says is left, and what it was."""
+    folder = Path(args.out, 'steady')
+    folder.mkdir(parents=True)
+    write_mp4(folder / 'long.mp4', pictures(9000), preset='ultrafast')
+    for number in range(10):
+        write_mp4(folder / f'{number}.mp4', pictures(300, seed=number), preset='ultrafast')
+    command = [str(HERE / 'digest_engine.py'), str(folder), str(Path(args.out, 'steady_out'))]
+    command += ['pause=0.02', 'workers=2', 'stretch=1000', 'batch_size=8', 'interval=10']
+    paths = [str(HERE.parents[1]), str(HERE), os.environ.get('PYTHONPATH', '')]
+    told = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
+    run = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=told)
+    lines = []
+    for line in run.stdout:
+        left = re.search(r'(\d+) (s|min) left', line)
+        if line.startswith('begun'):
+            start = time.monotonic()
+        elif left:
+            seconds = int(left[1]) * (60 if left[2] == 'min' else 1)
+            lines.append((time.monotonic() - start, seconds))
+            print(f'{lines[-1][0]:.0f} s: {seconds} s left', flush=True)
+    total = time.monotonic() - start
+    errors = [100 * (at + left - total) / total for at, left in lines if at >= 60]
+    return (
+        f'time of {total:.0f} s foretold by the first line after a minute: {errors[0]:+.1f} %, '
+        f'largest error of all from then on {max(errors, key=abs):+.1f} %'
+    )
+
+
 def main(argv=None):
     """Measure, and print a line for each figure."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('figures', nargs='+', choices=['scaling', 'overhead', 'memory', 'ray'])
+    parser.add_argument(
+        'figures', nargs='+', choices=['scaling', 'overhead', 'memory', 'progress', 'ray']
+    )
     parser.add_argument('--out', required=True)
     parser.add_argument('--video', help='of people; its first frames are posed')
     parser.add_argument('--frames', type=int, default=20)

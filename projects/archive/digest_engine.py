@@ -155,6 +155,7 @@ def main(folder, out, *assignments):
         size = options.pop('fsize')
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     workers, stretch = options.pop('workers', 1), options.pop('stretch', 12)
+    interval = options.pop('interval', 30)
     address, source = options.pop('ray', None), EngineSource(FACTORY, options)
     output = Output(out)
     output.open()
@@ -163,7 +164,14 @@ def main(folder, out, *assignments):
     else:
         pool = RayPool(source, address, workers, 1)
     print('begun', flush=True)
-    run = ArchiveRun(read_entries([folder]), output, pool, stretch, say=print)
+    run = ArchiveRun(
+        read_entries([folder]),
+        output,
+        pool,
+        stretch,
+        say=lambda line: print(line, flush=True),
+        interval=interval,
+    )
     print(json.dumps(run().__dict__), flush=True)
     return run
 
