@@ -43,7 +43,6 @@ class Joiner:
         self._span = settings.look_back + settings.look_ahead
         # At least two batches begin in it, before what two windows span.
         self._reach = 2 * (self._span + settings.batch_size) if settings.streaming else 0
-        self.frames = 0
 
     def feed(self, entries: Iterable[dict]) -> Iterator[PoseTask]:
         """Add the people of the next stretch; gives what can be posed now.
@@ -80,7 +79,6 @@ class Joiner:
         return frame
 
     def _push(self, frame: Frame) -> Iterator[PoseTask]:
-        self.frames += 1
         self._records.append(people_entry(frame))
         for window in self._windows.push(frame):
             yield from self._take(window)

@@ -50,16 +50,12 @@ class LocalPool:
         """Numbers of the processes."""
         return [worker.process.pid for worker in self._workers]
 
-    def introduce(self) -> None:
-        """Ask an idle worker for its engine; the answer comes from :meth:`wait` as None's."""
-        self.give(None)
-
     def idle(self) -> int:
         """How many workers have nothing to do."""
         return sum(not worker.busy for worker in self._workers)
 
     def give(self, unit: Unit | None) -> None:
-        """Give a unit to an idle worker."""
+        """Give a unit to an idle worker; None asks it for its engine."""
         next(worker for worker in self._workers if not worker.busy).give(unit)
 
     def wait(self, timeout: float) -> list[tuple[Unit | None, Any]]:

@@ -28,7 +28,8 @@ class VideoJob:
         ahead: Stretches whose people may wait, in memory, to be posed.
 
     Attributes:
-        weight: Frames times passes left of the video, for progress.
+        plan: It changes if the video turns out to need decoding from its start.
+        edges: First frame of each stretch.
     """
 
     def __init__(
