@@ -148,6 +148,8 @@ setup(
         'hub': read_requirements('hub'),
         'interchange': read_requirements('interchange'),
         'transformers': read_requirements('transformers'),
+        'archive': read_requirements('archive'),
+        'ray': read_requirements('ray'),
     },
     cmdclass={'build_py': BuildPy, 'editable_wheel': EditableWheel},
     zip_safe=False,

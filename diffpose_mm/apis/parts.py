@@ -1,7 +1,7 @@
 """The parts of a run, made of what was asked for; what does not go together is refused here."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clip import check_frame_offsets
@@ -15,10 +15,12 @@ from .options import InferenceOptions
 from .output_keypoints import OutputKeypoints
 from .people import PeopleFinder, WholeImage
 from .picture_sinks import PictureFiles
+from .poser import ClipPoser, FramePoser, Poser
 from .prediction_log import PredictionLog
 from .sink import RunInfo, Sink
+from .streaming import StreamingPoser, StreamState
 from .video_sink import VideoFile
-from .windows import clip_offsets
+from .windows import clip_offsets, loads_clips
 
 if TYPE_CHECKING:
     from .inferencer import DiffPoseInferencer
@@ -67,6 +69,38 @@ def run_test_cfg(model: Any, options: InferenceOptions) -> Mapping[str, Any]:
     if changes:
         model.head.check_test_cfg(test_cfg)
     return test_cfg
+
+
+def make_poser(
+    inferencer: 'DiffPoseInferencer',
+    offsets: Sequence[int],
+    test_cfg: Mapping[str, Any],
+    state: StreamState | None,
+    streaming: bool | None = None,
+) -> Poser:
+    """What poses the people of a clip, or of pictures apart.
+
+    Args:
+        inferencer: Its model and pipeline are used.
+        offsets: Of the window.
+        test_cfg: In place of the model's.
+        state: What a stream remembers; None where frames are not streamed.
+        streaming: Whether that was asked for. Defaults to whether there is a state.
+
+    Raises:
+        ValueError: The model cannot be streamed.
+    """
+    model, steps = inferencer.model, inferencer.pipeline
+    if not loads_clips(steps):
+        if state is not None if streaming is None else streaming:
+            raise ValueError(
+                'streaming: this model looks at single frames (its test pipeline has no '
+                'LoadClip), and there is nothing to keep from frame to frame'
+            )
+        return FramePoser(model, steps, test_cfg)
+    if state is None:
+        return ClipPoser(model, steps, test_cfg)
+    return StreamingPoser(model, steps, offsets, state=state, test_cfg=test_cfg)
 
 
 def people_finder(inferencer: 'DiffPoseInferencer', options: InferenceOptions) -> PeopleFinder:

@@ -15,21 +15,20 @@ from .options import InferenceOptions
 from .output_keypoints import OutputKeypoints
 from .parts import (
     check_resume,
+    make_poser,
     make_sinks,
     people_finder,
     run_test_cfg,
     window_offsets,
 )
-from .poser import ClipPoser, FramePoser, Poser
 from .prediction_log import PredictionLog
 from .prefetch import prefetch
 from .progress import frame_progress
 from .records import Result, instances_to_dicts
 from .sink import set_aside
 from .sources import find_source
-from .streaming import StreamingPoser, StreamState
+from .streaming import StreamState
 from .tracker import Tracker
-from .windows import loads_clips
 
 if TYPE_CHECKING:
     from .inferencer import DiffPoseInferencer
@@ -73,7 +72,9 @@ class Run:
         self.batch_size = 1 if source.live else options.batch_size
         self.state = StreamState() if options.streaming and source.is_clip else None
         self.keypoints = OutputKeypoints(inferencer.model.dataset_meta, options.keypoints)
-        self.poser = self._poser()
+        self.poser = make_poser(
+            inferencer, self.offsets, self.test_cfg, self.state, options.streaming
+        )
         self.finder = people_finder(inferencer, options)
         # What a camera sees is shown where nothing else is made of it.
         live_view = source.live and not options.folders and has_display()
@@ -178,19 +179,6 @@ class Run:
         head = getattr(self.inferencer.model, 'head', None)
         calibration = getattr(head, 'spread_calibration', None)
         return spread_identity((self.test_cfg or {}).get('num_hypotheses', 1), calibration)
-
-    def _poser(self) -> Poser:
-        model, steps = self.inferencer.model, self.inferencer.pipeline
-        if not loads_clips(steps):
-            if self.options.streaming:
-                raise ValueError(
-                    'streaming: this model looks at single frames (its test pipeline has no '
-                    'LoadClip), and there is nothing to keep from frame to frame'
-                )
-            return FramePoser(model, steps, self.test_cfg)
-        if self.state is None:
-            return ClipPoser(model, steps, self.test_cfg)
-        return StreamingPoser(model, steps, self.offsets, state=self.state, test_cfg=self.test_cfg)
 
     def _drawer(self) -> PoseDrawer:
         return PoseDrawer(

@@ -1,0 +1,155 @@
+"""Workers as processes of this machine."""
+
+import logging
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from mmengine.logging import MMLogger
+
+from .engine import EngineSource
+from .units import Unit, Worker
+
+METHOD = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
+"""One process imports the libraries; workers begin as copies of it, in no time."""
+
+
+class LocalPool:
+    """A pool: it gives units to idle workers, and tells what became of them.
+
+    Args:
+        source: Where workers get their engine.
+        workers: Arguments of the engine for each worker, as its device.
+        threads: Of the processor, for each.
+
+    Attributes:
+        kind: For reports.
+    """
+
+    kind = 'local'
+
+    def __init__(
+        self, source: EngineSource, workers: Sequence[Mapping[str, Any]], threads: int | None
+    ) -> None:
+        self._context: Any = multiprocessing.get_context(METHOD)
+        if METHOD == 'forkserver':
+            self._context.set_forkserver_preload(['diffpose_mm.archive.local_pool'])
+        self._told = source, threads
+        self._workers = [_Process(self._context, source, more, threads) for more in workers]
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    @property
+    def processes(self) -> list[int]:
+        """Numbers of the processes."""
+        return [worker.process.pid for worker in self._workers]
+
+    def idle(self) -> int:
+        """How many workers have nothing to do."""
+        return sum(not worker.busy for worker in self._workers)
+
+    def give(self, unit: Unit | None) -> None:
+        """Give a unit to an idle worker; None asks it for its engine."""
+        next(worker for worker in self._workers if not worker.busy).give(unit)
+
+    def wait(self, timeout: float) -> list[tuple[Unit | None, Any]]:
+        """What has been answered: pairs of unit and :class:`Answer`, or None if its worker died.
+
+        Dead workers are replaced.
+        """
+        by_handle: dict[Any, _Process] = {}
+        for worker in self._workers:
+            by_handle[worker.connection] = worker
+        found: list[tuple[Unit | None, Any]] = []
+        for handle in wait(list(by_handle), timeout):
+            worker = by_handle[handle]
+            try:
+                answer = worker.connection.recv()
+            except (EOFError, OSError):
+                answer = None
+            if answer is not None:
+                found.append((worker.unit, answer))
+                worker.busy = False
+                continue
+            if worker.busy:
+                found.append((worker.unit, None))
+            worker.close()
+            place = self._workers.index(worker)
+            source, threads = self._told
+            self._workers[place] = _Process(self._context, source, worker.more, threads)
+        return found
+
+    def close(self) -> None:
+        """End the workers, at once."""
+        for worker in self._workers:
+            worker.close()
+
+
+class _Process:
+    def __init__(
+        self, context: Any, source: EngineSource, more: Mapping[str, Any], threads: int | None
+    ) -> None:
+        self.more, self.busy, self.unit = more, False, None
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_work, args=(theirs, source, dict(more), threads), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+
+    def give(self, unit: Unit | None) -> None:
+        self.unit, self.busy = unit, True  # type: ignore[assignment]
+        try:
+            self.connection.send(unit)
+        except OSError:
+            pass  # it has died; wait() tells
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _work(
+    connection: Connection, source: EngineSource, more: Mapping[str, Any], threads: int | None
+) -> None:
+    """What a worker process does: as it is told, until nobody tells it any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends all
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # What each would say of the model is said by none; warnings and errors come through.
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
+    units: Any = _Inbox(connection)
+    worker = Worker(source, more, threads)
+    while True:
+        unit = units.get()
+        connection.send(worker.answer_introduction() if unit is None else worker(unit))
+
+
+class _Inbox:
+    """Reads in a thread, so that the end of the main process ends this one in whatever it does."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._queue: Any = queue.Queue()
+        self._connection = connection
+        self.get = self._queue.get
+        threading.Thread(target=self._read, daemon=True, name='inbox').start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                self._queue.put(self._connection.recv())
+            except (EOFError, OSError):
+                os._exit(1)
+
+
+def devices() -> list[str]:
+    """The GPUs of this machine, else the CPU."""
+    import torch
+
+    return [f'cuda:{i}' for i in range(torch.cuda.device_count())] or ['cpu']

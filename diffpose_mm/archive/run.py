@@ -1,0 +1,342 @@
+"""A run over an archive: plans every video, gives units to workers, and reports at the end."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..identity import value_identity
+from .engine import Settings
+from .manifest import Entry
+from .output import Output, write_json
+from .places import read_places
+from .plan import Plan
+from .progress import Costs, ProgressLine, seconds_left
+from .stretch_reader import NotExactError
+from .units import Answer, Unit
+from .video_job import PRIORITY, VideoJob
+
+MAX_DEATHS = 5
+"""Of workers over one unit, each time elsewhere in it."""
+
+
+class Pool(Protocol):
+    """Workers; see :class:`.local_pool.LocalPool`."""
+
+    kind: str
+
+    def __len__(self) -> int: ...
+
+    def idle(self) -> int:
+        """How many workers have nothing to do."""
+
+    def give(self, unit: Unit | None) -> None:
+        """Give a unit to an idle worker; None asks it for its engine."""
+
+    def wait(self, timeout: float) -> list[tuple[Unit | None, Any]]:
+        """What has been answered; None in place of an answer if the worker died."""
+
+    def close(self) -> None:
+        """End the workers."""
+
+
+@dataclass
+class Report:
+    """What came of a run.
+
+    Attributes:
+        videos: All that were asked for.
+        done: Of these, posed now.
+        before: Of these, there already.
+        failed: Video and reason of those that are not there; quarantined ones included.
+        quarantined: Videos that killed a worker twice.
+        frames, people, faults: Posed now: frames, person-frames, frames that cannot be read.
+        video_seconds: Of what was posed now.
+        seconds: That the run took.
+        cpu_seconds: Of the processor, of all workers.
+        deaths: Of workers.
+        workers, pool: How many, and of which kind.
+    """
+
+    videos: int = 0
+    done: int = 0
+    before: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    quarantined: list[str] = field(default_factory=list)
+    frames: int = 0
+    people: int = 0
+    faults: int = 0
+    video_seconds: float = 0.0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    deaths: int = 0
+    workers: int = 0
+    pool: str = ''
+
+
+class ArchiveRun:
+    """Poses the videos of an archive.
+
+    Args:
+        entries: The videos.
+        output: Opened.
+        pool: The workers.
+        stretch: Frames of a stretch, about; a video of less than one and a half is not cut.
+        with_json: Write JSON as well.
+        retry: Try quarantined videos again.
+        say: Takes lines on progress.
+        interval: Seconds between these.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        output: Output,
+        pool: Pool,
+        stretch: int = 2000,
+        with_json: bool = False,
+        retry: bool = False,
+        say: Callable[[str], None] = print,
+        interval: float = 30.0,
+    ) -> None:
+        self.entries, self.output, self.pool = list(entries), output, pool
+        self.stretch, self.with_json, self.retry, self.say = stretch, with_json, retry, say
+        self.report = Report(videos=len(self.entries), workers=len(pool), pool=pool.kind)
+        self.plans: dict[str, Plan] = {}
+        self._jobs: dict[str, VideoJob] = {}
+        self._running: dict[tuple[str, str], tuple[Unit, float]] = {}
+        self._settings: Settings | None = None
+        self._costs = Costs()
+        self._line = ProgressLine(say, interval)
+        self._identity = ''
+
+    def plan(self) -> list[Plan]:
+        """Look at every video; those that cannot be read are in the report.
+
+        Raises:
+            OSError, ValueError: No video can be worked on.
+        """
+        todo = []
+        for entry in self.entries:
+            failure = self.output.failure(entry.key)
+            if failure and failure['quarantined'] and not self.retry:
+                self._failed(entry, failure['reason'], True)
+                continue
+            known = self.output.load_plan(entry)
+            if known is None:
+                todo.append(Unit('plan', 'plan', entry, work=self.output.work(entry.key)))
+            else:
+                self.plans[entry.key] = known
+        while todo or self._running:
+            self._line(0, len(self.entries), 0, 0, None, len(self.report.failed))
+            while todo and self.pool.idle():
+                self._give(todo.pop(0))
+            for unit, answer in self.pool.wait(1.0):
+                again = self._plan_answered(unit, answer)
+                todo += [] if again is None else [again]
+        return [self.plans[e.key] for e in self.entries if e.key in self.plans]
+
+    def _plan_answered(self, unit: Unit | None, answer: Answer | None) -> Unit | None:
+        assert unit is not None
+        self._take_back(unit)
+        if answer is None:
+            return None if self._died(unit) else unit
+        if answer.status == 'done':
+            self.plans[unit.entry.key] = answer.found
+            self.output.save_plan(answer.found)
+            Path(unit.progress).unlink(missing_ok=True)
+            with suppress(OSError):
+                os.rmdir(unit.work)  # unless an earlier run has left something
+        elif answer.status == 'fatal':
+            raise OSError(answer.reason)
+        else:
+            self._failed(unit.entry, answer.reason)
+        return None
+
+    def __call__(self) -> Report:
+        """Plan, and pose what is not there.
+
+        Raises:
+            OSError: The disk is full, or cannot be written to.
+            ValueError: The model cannot be built; the output is of another run.
+        """
+        start = time.monotonic()
+        try:
+            plans = self.plan()
+            missing = [p for p in plans if not self.output.is_done(p, self.with_json)]
+            self.report.before = len(plans) - len(missing)
+            if missing:
+                self._introduce()
+                self._work(missing)
+        finally:
+            self.pool.close()
+            self.report.seconds = time.monotonic() - start
+        write_json(self.output.path('report.json'), self.report.__dict__)
+        return self.report
+
+    def _introduce(self) -> None:
+        """Build the engine in a worker, and compare what it depends on with the output."""
+        for _ in range(2):
+            while not self.pool.idle():
+                self.pool.wait(1.0)
+            self.pool.give(None)
+            answer: Any = None
+            answers: list = []
+            while not answers:
+                answers = self.pool.wait(1.0)
+            answer = answers[0][1]
+            if answer is not None:
+                break
+        else:
+            raise ValueError('a worker died twice while it built the model')
+        if answer.status != 'done':
+            raise ValueError(answer.reason)
+        self._settings = answer.found['settings']
+        self.output.check_identity(answer.found['identity'])
+        self._identity = value_identity(answer.found['identity'])
+
+    def _work(self, plans: Sequence[Plan]) -> None:
+        waiting = list(reversed(plans))
+        total = sum(plan.frames for plan in plans)
+        while waiting or self._jobs:
+            while self.pool.idle():
+                unit = self._next(waiting)
+                if unit is None:
+                    break
+                self._give(unit)
+            for done, answer in self.pool.wait(1.0):
+                assert done is not None
+                self._answered(done, answer)
+            self._tell(waiting, total)
+
+    def _next(self, waiting: list[Plan]) -> Unit | None:
+        for priority in sorted(set(PRIORITY.values())):
+            for key in list(self._jobs):
+                try:
+                    unit = self._jobs[key].take(priority)
+                except NotExactError as error:
+                    self._not_exact(self._jobs[key], self._jobs[key].plan, str(error))
+                    unit = None
+                if unit is not None:
+                    return unit
+        if not waiting:
+            return None
+        plan = waiting.pop()
+        assert self._settings is not None
+        self._jobs[plan.entry.key] = VideoJob(
+            plan, self._settings, self.output, self.stretch, self.with_json, 2 * len(self.pool)
+        )
+        return self._next(waiting)
+
+    def _not_exact(self, job: VideoJob, plan: Plan, reason: str) -> None:
+        entry = job.plan.entry
+        self.say(f'{entry.name} is decoded from its start for each stretch: {reason}')
+        try:
+            job.restart(plan, reason)
+        except ValueError as twice:
+            self._drop(entry, str(twice))
+
+    def _answered(self, unit: Unit, answer: Answer | None) -> None:
+        started = self._take_back(unit)
+        job = self._jobs.get(unit.entry.key)
+        if answer is None:
+            if not self._died(unit) and job is not None:
+                job.give_back(unit)
+            return
+        if answer.status == 'fatal':
+            raise OSError(
+                f'{answer.reason}. {self.report.done + self.report.before} videos are whole in '
+                f'{self.output.folder}; the same command goes on from there'
+            )
+        if job is None:
+            return
+        self.report.cpu_seconds += answer.cpu
+        if answer.status == 'failed':
+            self._drop(unit.entry, answer.reason)
+        elif answer.status == 'not exact':
+            assert unit.plan is not None
+            self._not_exact(job, unit.plan, answer.reason)
+        else:
+            self._costs.add(unit.kind, answer.found['frames'], time.monotonic() - started)
+            if job.answered(unit):
+                self._done(job, answer.found)
+
+    def _done(self, job: VideoJob, counts: dict[str, int]) -> None:
+        key, report = job.plan.entry.key, self.report
+        report.done += 1
+        report.frames += counts['frames']
+        report.people += counts['people']
+        report.faults += counts['faults']
+        report.video_seconds += counts['frames'] / job.plan.fps if job.plan.fps else 0.0
+        self.output.forget_failure(key)
+        self.output.clear_work(key)
+        del self._jobs[key]
+
+    def _died(self, unit: Unit) -> bool:
+        """A worker has died over a unit; whether its video is given up."""
+        key, (places, _) = unit.entry.key, read_places(unit.progress)
+        self.report.deaths += 1
+        deaths = self.output.add_death(key, unit.name, places)
+        deaths = [death['places'] for death in deaths if death['unit'] == unit.name]
+        same = {
+            step: frame
+            for step, frame in places.items()
+            if any(before.get(step) == frame for before in deaths[:-1])
+        }
+        if same:
+            (step, frame), *_ = same.items()
+            reason = f'killed a worker twice in one place ({step}, frame {frame})'
+        elif len(deaths) >= MAX_DEATHS:
+            reason = f'killed a worker {len(deaths)} times in different places'
+        else:
+            return False
+        if key in self._jobs:
+            self._drop(unit.entry, reason, True)
+        else:
+            self._failed(unit.entry, reason, True)
+        return True
+
+    def _drop(self, entry: Entry, reason: str, quarantined: bool = False) -> None:
+        self._jobs.pop(entry.key, None)
+        self._failed(entry, reason, quarantined)
+
+    def _failed(self, entry: Entry, reason: str, quarantined: bool = False) -> None:
+        self.report.failed[entry.path] = reason
+        if quarantined:
+            self.report.quarantined.append(entry.path)
+        self.output.fail(entry, reason, quarantined)
+        self.output.clear_work(entry.key)
+        self.say(f'{entry.name} {"is quarantined" if quarantined else "failed"}: {reason}')
+
+    def _give(self, unit: Unit) -> None:
+        Path(unit.progress).unlink(missing_ok=True)  # of another worker
+        self._running[unit.entry.key, unit.name] = unit, time.monotonic()
+        self.pool.give(replace(unit, identity=self._identity))
+
+    def _take_back(self, unit: Unit) -> float:
+        return self._running.pop((unit.entry.key, unit.name))[1]
+
+    def _tell(self, waiting: Sequence[Plan], total: int) -> None:
+        left = dict(whole=float(sum(plan.frames for plan in waiting)), find=0.0, pose=0.0)
+        for job in self._jobs.values():
+            for kind, frames in job.frames_left().items():
+                left[kind] += frames
+        now = time.monotonic()
+        running: dict[str, tuple[float, float]] = {}
+        for unit, started in self._running.values():
+            _, reached = read_places(unit.progress)
+            if unit.kind in left and reached is not None:
+                first = unit.plan.first if unit.kind == 'whole' and unit.plan else unit.first
+                first = unit.task.lead if unit.task is not None else first
+                frames = max(0, reached + 1 - first)
+                before = running.get(unit.kind, (0.0, 0.0))
+                running[unit.kind] = before[0] + frames, before[1] + now - started
+                left[unit.kind] = max(0.0, left[unit.kind] - frames)
+        costs = self._costs.with_running(running)
+        gone = max(0.0, total - left['whole'] - max(left['find'], left['pose']))
+        done = self.report.done + self.report.before
+        remaining = seconds_left(costs, left, len(self.pool))
+        self._line(done, len(self.entries), gone, total, remaining, len(self.report.failed))
