@@ -195,8 +195,9 @@ def _encode(
         crf='24',
         bf='0',
         g=str(max(round(fps * KEYFRAME_SECONDS), 1)),
-        maxrate=str(int(rate)),
-        bufsize=str(int(rate)),
+        # libx264 takes a 32-bit number; a few frames may have all the room there is.
+        maxrate=str(min(int(rate), 2**31 - 1)),
+        bufsize=str(min(int(rate), 2**31 - 1)),
     )
     writer = VideoWriter(copy, fps, own, reader.pixel_aspect_ratio, options)
     first, last = int(predictions.frames[0]), int(predictions.frames[-1])

@@ -65,6 +65,9 @@ def read_file(path: str) -> Any:
         ValueError: It is neither JSON nor the log of a run.
         OSError: It cannot be read.
     """
+    if not os.path.isfile(path):
+        what = 'is a folder' if os.path.isdir(path) else 'is not there'
+        raise FileNotFoundError(f'{path} {what}: give the JSON of a video, or the .jsonl of a run')
     if path.endswith('.jsonl'):
         return _read_log(path)
     try:

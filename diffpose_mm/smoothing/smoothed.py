@@ -67,6 +67,8 @@ def smooth_predictions(
             predictions['instance_info'], method, smoother, max_gap, fps, min_score, advance
         )
         return {**predictions, 'instance_info': frames}
+    if not isinstance(predictions, Sequence) or isinstance(predictions, str):
+        raise ValueError(f'{type(predictions).__name__} in place of a list of frames')
     numbers: list[int] = []
     for place, entry in enumerate(predictions):
         numbers.append(check_frame(entry, place, numbers[-1] if numbers else None))
@@ -171,6 +173,7 @@ class CausalSmoother:
         self.max_gap = max_gap
         self.min_score = min_score
         self._who = WhoIsWho(max_gap)
+        self._sizes = FrameSizes()
         self._states: dict[tuple, tuple[int, OneEuroState]] = {}
 
     def people(self, frame: int, time: float, entry: Mapping) -> list[dict]:
@@ -186,7 +189,8 @@ class CausalSmoother:
         """
         people = _read_people(entry, frame, self.min_score)
         found = []
-        for key, (person, pose) in zip(self._who(frame, people), people):
+        keys = self._sizes(entry, self._who(frame, people))
+        for key, (person, pose) in zip(keys, people):
             _, state = self._states.get(key) or (0, OneEuroState(self.settings, self.max_gap))
             try:
                 points = state(frame, time, pose.points, pose.present, known_size(pose.size))
@@ -204,6 +208,23 @@ class CausalSmoother:
         return found
 
 
+class FrameSizes:
+    """Ends all tracks where the size of the frames changes: their places are of another picture."""
+
+    def __init__(self) -> None:
+        self._last: Any = None
+        self._changes = -1
+
+    def __call__(self, entry: Mapping, keys: Sequence[tuple]) -> list[tuple]:
+        """The keys of a frame's people, others than before once the size has changed."""
+        size = entry.get('image_size')
+        if self._changes < 0 or size != self._last:
+            self._last, self._changes = size, self._changes + 1
+        if not self._changes:
+            return list(keys)
+        return [(*key, f'(change {self._changes} of the frame size)') for key in keys]
+
+
 def _read_people(entry: Mapping, frame: int, min_score: float) -> list[tuple[dict, Pose]]:
     return [
         (person, read_pose(person, f'person {place} of frame {frame}', min_score))
@@ -213,12 +234,25 @@ def _read_people(entry: Mapping, frame: int, min_score: float) -> list[tuple[dic
 
 def _smoothed(person: Mapping, pose: Pose, points: np.ndarray) -> dict:
     """A person with other places of the joints that were found."""
-    kept = {name: value for name, value in person.items() if name not in _OF_THE_RAW_POSE}
+    kept = {
+        name: _without_nan(value) for name, value in person.items() if name not in _OF_THE_RAW_POSE
+    }
     places = [
         point.tolist() if present else given
-        for point, present, given in zip(points, pose.present, person['keypoints'])
+        for point, present, given in zip(points, pose.present, _without_nan(person['keypoints']))
     ]
+    if 'keypoint_scores' in kept:
+        kept['keypoint_scores'] = [score or 0.0 for score in kept['keypoint_scores']]
     return {**kept, 'keypoints': places}
+
+
+def _without_nan(value: Any) -> Any:
+    """The value with None for NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _without_nan(part) for name, part in value.items()}
+    return [_without_nan(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _smooth_tracks(
@@ -231,12 +265,12 @@ def _smooth_tracks(
     advance: Callable[[], None],
 ) -> dict[str, int]:
     """Smooth the people of frames, in place of what they were; how much was filled."""
-    who = WhoIsWho(max_gap)
+    who, sizes = WhoIsWho(max_gap), FrameSizes()
     tracks: dict[tuple, dict[int, tuple[dict, Pose]]] = {}
     order: list[list[tuple]] = []
     for place, entry in enumerate(out):
         people = _read_people(entry, int(frames[place]), min_score)
-        keys = who(int(frames[place]), people)
+        keys = sizes(entry, who(int(frames[place]), people))
         order.append(keys)
         for key, found in zip(keys, people):
             tracks.setdefault(key, {})[place] = found

@@ -1,6 +1,7 @@
 """Poses of an image, a folder, a video or a webcam: ``mim run diffpose_mm infer INPUT ...``."""
 
 import argparse
+import glob
 import os.path as osp
 import signal
 import sys
@@ -25,6 +26,7 @@ from diffpose_mm.apis.run_smoothing import (
     set_aside_smoothed,
     smooth_run,
 )
+from diffpose_mm.apis.sink import set_aside
 from diffpose_mm.configs import read_config
 from diffpose_mm.engine.launch import merge_cfg_options, one_line_errors
 from diffpose_mm.smoothing import smoothed_name
@@ -123,7 +125,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         check_outputs([*results.files, *others], [args.boxes])
     if not args.resume:
         set_aside_smoothed(results)
+        set_aside_figures(results, args.out)
     return follow(results, args)
+
+
+def set_aside_figures(results: Run, folder: str) -> None:
+    """Keep the figures of another input in the folder: its predictions stay there, too."""
+    own = poses_of(results)
+    others = glob.glob(osp.join(glob.escape(osp.dirname(own)), '*.json'))
+    if own and any(path not in (own, smoothed_name(own)) for path in others):
+        for path in (osp.join(folder, name) for name in OTHERS):
+            if osp.isfile(path):
+                set_aside(path, 'belongs to another input')
 
 
 def follow(results: Run, args: argparse.Namespace) -> dict[str, Any]:

@@ -107,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> str:
         given = {name: value for name, value in given.items() if value is not None}
         settings = dataclasses.replace(METHODS[args.method](), **given)
         check_outputs([out], [args.poses])
+        if osp.isdir(out):
+            raise ValueError(f'--out {out} is a folder: name the file in it that is to be written')
         prepare_folder(osp.dirname(out))
         write_smoothed(
             args.poses,

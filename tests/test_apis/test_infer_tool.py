@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -59,6 +60,19 @@ def test_a_video_gives_all_that_the_help_promises(tiny_model, video, tmp_path, c
     # What was written serves as boxes of another run, and a finished run has nothing left to do.
     again = infer.read_boxes(str(tmp_path / 'predictions' / 'walk.json'))
     assert list(again) == list(range(7))
+
+
+def test_figures_of_another_video_are_kept(tiny_model, video, tmp_path):
+    """Broken if a second video in a folder took the page and figures of the first."""
+    other = tmp_path / 'other.avi'
+    shutil.copy(video, other)
+    out = tmp_path / 'both'
+    for inputs in (video, other, other):
+        infer.main(arguments(tiny_model, inputs, out, '--no-video', '--no-report', '--det-model',
+                             'whole_image'))  # fmt: skip
+    assert (out / 'trajectories.png').exists() and (out / 'trajectories.png.old').exists()
+    assert (out / 'predictions' / 'walk.json').exists()
+    assert (out / 'predictions' / 'other.json').exists()
 
 
 def test_pictures_give_a_sheet_and_no_trajectories(tiny_model, tmp_path):

@@ -238,3 +238,39 @@ def test_options_out_of_range_are_refused(options, message):
         smooth_predictions(walk(3), **options)
     with pytest.raises(ValueError, match='without instance_info'):
         smooth_predictions(dict(a=1))
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_nothing_passes_from_one_frame_size_to_another(method):
+    """Broken if joints of a large picture were put into a small one beside it."""
+    raw = walk()
+    other = copy.deepcopy(raw)
+    for entry in other[5:]:
+        entry['image_size'] = [64, 48]
+    parts = smooth_predictions(raw[:5], method), smooth_predictions(raw[5:], method)
+    done = smooth_predictions(other, method)
+    for track in (0, 1):
+        expected = [*places(parts[0], track).values(), *places(parts[1], track).values()]
+        np.testing.assert_allclose(list(places(done, track).values()), expected)
+    once = copy.deepcopy(raw)
+    once[4].update(image_size=[64, 48], instances=[])
+    done = smooth_predictions(once, method)
+    assert done[4]['instances'] == [], 'bridged over a picture of another size'
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_what_comes_out_is_json(method):
+    """Broken if NaN, which browsers and jq refuse, were written where it was read."""
+    raw = walk()
+    raw[2]['instances'][0]['keypoints'][1] = [float('nan'), 5.0]
+    raw[2]['instances'][0]['mine'] = dict(values=[float('nan'), 0.0, float('inf')])
+    done = smooth_predictions(raw, method)
+    json.dumps(done, allow_nan=False)
+    assert done[2]['instances'][0]['mine'] == dict(values=[None, 0.0, None])
+
+
+@pytest.mark.parametrize('given', [None, 3, 'frames'])
+def test_something_else_than_frames_is_named(given):
+    """Broken if another JSON ended in an error of Python."""
+    with pytest.raises(ValueError, match='in place of a list of frames'):
+        smooth_predictions(given)
