@@ -8,12 +8,13 @@ teacher's, of videos that nobody annotated, and the truth of drawn people::
     mim run diffpose_mm pseudo_label VIDEO ... --out data/mine
     mim run diffpose_mm pseudo_label OTHER ... --out data/mine --split val
     mim run diffpose_mm synthesize --out data/synthetic --train-videos 100 --val-videos 1
-    mim run diffpose_mm cache_features diffpose_real --views 3 --amp
+    mim run diffpose_mm cache_features diffpose_real --views 1 --amp
     mim train diffpose_mm diffpose_real.py --features features/diffpose_real --amp
 
 The nearest frames, which steady a joint, and those 4 away, an eighth of a second at 30 frames a
 second, which see what something hides in between.
-docs/real_people.md has the ten lines for a model of one's own, and what this one reaches.
+docs/your_camera.md has the ten lines for a model of one's own, docs/real_people.md what this one
+reaches.
 """
 
 _base_ = ['_base_/runtime.py']

@@ -4,6 +4,9 @@ import os
 import os.path as osp
 import re
 
+from ..configs import packaged_configs
+from ..detectors import multipose
+
 WEIGHTS = dict(
     diffpose_real='shipped://diffpose-real',
     movenet_thunder='shipped://movenet-thunder',
@@ -11,11 +14,19 @@ WEIGHTS = dict(
 """Configs whose weights come along, so that naming the config is enough: real people, 17 joints of
 COCO."""
 MODEL = 'diffpose_real', WEIGHTS['diffpose_real']
+DETECTOR = multipose.NAME
+"""Finds people for it: the same ones on a machine with a network and on one without."""
 
 
 def weights_of_config(config: object) -> str | None:
-    """The weights that come along for a config that is named, ``diffpose_real`` or ``.py``."""
-    return WEIGHTS.get(config.removesuffix('.py')) if isinstance(config, str) else None
+    """The weights that come along for a config: by its name, with ``.py`` or not, or its path."""
+    if not isinstance(config, (str, os.PathLike)):
+        return None
+    given = os.fspath(config)
+    for name, path in packaged_configs().items():
+        if osp.isfile(given) and osp.samefile(given, path):
+            return WEIGHTS.get(name)
+    return WEIGHTS.get(given.removesuffix('.py'))
 
 
 def output_folder(source: str, resume: bool = False) -> str:

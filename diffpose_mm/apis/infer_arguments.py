@@ -79,7 +79,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='config file, or the name of one in this package (default: diffpose_real, which comes '
         'along with its weights, with --streaming)',
     )
-    parser.add_argument('--checkpoint', help='weights of --config (default: random, to try it out)')
+    parser.add_argument(
+        '--checkpoint',
+        help='weights of --config (default: those that come along with it, else random, to try it)',
+    )
     parser.add_argument(
         '--out', metavar='DIR', help='folder to write to (default: NAME_poses beside the input)'
     )

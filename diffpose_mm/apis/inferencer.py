@@ -7,13 +7,14 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmpose.apis import Pose2DInferencer
+from mmpose.apis.inference import dataset_meta_from_config
 from torch import nn
 
 from ..configs import read_config
 from ..engine.checkpoint import compare, prepare, read_checkpoint
 from ..identity import config_identity, file_identity
 from ..loading import weights_digest
-from .defaults import MODEL, weights_of_config
+from .defaults import DETECTOR, MODEL, weights_of_config
 from .detector import PersonDetector
 from .options import InferenceOptions
 from .people import WHOLE_IMAGE
@@ -76,6 +77,7 @@ class DiffPoseInferencer(Pose2DInferencer):
             if pose2d_weights is not None:
                 raise ValueError('pose2d_weights needs the pose2d (config) of its model')
             pose2d, pose2d_weights = MODEL
+            det_model = DETECTOR if det_model is None and det_weights is None else det_model
         elif pose2d_weights is None:
             pose2d_weights = weights_of_config(pose2d)
         config = read_config(pose2d) if isinstance(pose2d, (str, os.PathLike)) else pose2d
@@ -103,6 +105,9 @@ class DiffPoseInferencer(Pose2DInferencer):
             if isinstance(det_model, str) and det_model in WHOLE_IMAGE
             else PersonDetector(det_model, det_weights, det_cat_ids, device)
         )
+        if self.model.dataset_meta is None:
+            # Without a checkpoint, where several data sets are trained on.
+            self.model.dataset_meta = dataset_meta_from_config(self.cfg, 'test')
         set_precision(self.model, precision)
         # What predictions depend on, by content as it was when it was loaded.
         self.identity: dict[str, Any] = dict(

@@ -189,6 +189,12 @@ class _Reader:
         run = entry.get('run')
         found = run.get('input') if isinstance(run, dict) else None
         self.input = found if isinstance(found, dict) else {}
+        smoothing = run.get('smoothing') if isinstance(run, dict) else None
+        if isinstance(smoothing, dict):
+            self.notes.append(
+                f'smoothed over time ({smoothing.get("method")}): not the poses as the model gave '
+                'them, which the drawn video has'
+            )
 
     def add(self, entry: Any) -> None:
         """Take a frame."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from diffpose_mm.apis import DiffPoseInferencer, InferenceOptions, Run
 from diffpose_mm.apis.boxes import read_boxes
-from diffpose_mm.apis.defaults import MODEL, output_folder, weights_of_config
+from diffpose_mm.apis.defaults import DETECTOR, MODEL, output_folder, weights_of_config
 from diffpose_mm.apis.exported import run_exported
 from diffpose_mm.apis.infer_arguments import parse_args
 from diffpose_mm.apis.naming import check_outputs
@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return run_exported(args, parse_args([args.input]))
     if args.config is None:
         args.config, args.checkpoint = MODEL
+        if args.det_model is None and args.det_checkpoint is None:
+            args.det_model = DETECTOR
         args.streaming = not args.use_oks_tracking  # a fifth of the time, see docs/real_people.md
         print(f'poses are by {args.config}, which comes along')
     elif args.checkpoint is None:

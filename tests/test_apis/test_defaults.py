@@ -8,7 +8,7 @@ import torch
 from mmpose.apis import MMPoseInferencer
 
 from diffpose_mm.apis import DiffPoseInferencer
-from diffpose_mm.apis.defaults import WEIGHTS, output_folder
+from diffpose_mm.apis.defaults import DETECTOR, WEIGHTS, output_folder, weights_of_config
 from diffpose_mm.shipped import read_shipped
 from diffpose_mm.tools import infer
 
@@ -99,3 +99,30 @@ def test_checkpoint_without_config_is_refused(capsys):
     with pytest.raises(SystemExit):
         infer.parse_args(['walk.mp4', '--checkpoint', 'x.pth'])
     assert '--checkpoint needs the --config' in capsys.readouterr().err
+
+
+def test_the_weights_of_a_config_are_found_by_its_path_too(tmp_path):
+    """Broken if the path that docs give, instead of the name, meant random weights."""
+    from diffpose_mm.configs import find_config
+
+    path = find_config('diffpose_real')
+    assert weights_of_config(path) == weights_of_config('diffpose_real') is not None
+    assert weights_of_config(tmp_path / 'diffpose_real.py') is None
+
+
+def test_a_copy_of_the_config_runs_without_weights(tmp_path):
+    """Broken if a config of several training sets needed a checkpoint to know its keypoints."""
+    from diffpose_mm.configs import read_config
+
+    copy = tmp_path / 'mine.py'
+    read_config('diffpose_real').dump(copy)
+    inferencer = DiffPoseInferencer(str(copy), device='cpu', det_model='whole_image')
+    assert inferencer.model.dataset_meta['num_keypoints'] == 17
+
+
+def test_the_default_model_has_a_detector_of_its_own():
+    """Broken if one command found other people where there is a network."""
+    own = DiffPoseInferencer(device='cpu').detector
+    assert own.model == DETECTOR
+    named = DiffPoseInferencer('diffpose_real', device='cpu').detector
+    assert named.model is None

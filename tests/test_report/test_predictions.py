@@ -145,3 +145,12 @@ def test_a_file_that_ends_between_two_frames_is_noticed(tmp_path):
     path.write_text(path.read_text().rsplit(',\n', 1)[0] + ',\n')
     with pytest.raises(ValueError, match='was cut short'):
         read_predictions(path)
+
+
+def test_smoothed_poses_are_said_to_be(tmp_path):
+    """Broken if a page showed other poses than the video beside it, without a word."""
+    frames = cases.entries([[cases.person(0)], [cases.person(0)]])
+    assert not read_predictions(cases.write(tmp_path / 'raw.json', frames)).notes
+    frames[0]['run']['smoothing'] = dict(method='rts')
+    (note,) = read_predictions(cases.write(tmp_path / 'smooth.json', frames)).notes
+    assert 'smoothed over time (rts)' in note
