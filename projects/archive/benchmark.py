@@ -165,14 +165,14 @@ def progress(args):
     run = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=told)
     lines = []
     for line in run.stdout:
-        left = re.search(r'(\d+) (s|min) left', line)
+        left = re.search(r'([\d.]+) (s|min) left', line)
         if line.startswith('begun'):
             start = time.monotonic()
         elif left:
-            seconds = int(left[1]) * (60 if left[2] == 'min' else 1)
+            seconds = float(left[1]) * (60 if left[2] == 'min' else 1)
             lines.append((time.monotonic() - start, seconds))
-            print(f'{lines[-1][0]:.0f} s: {seconds} s left', flush=True)
-    total = time.monotonic() - start
+            print(f'{lines[-1][0]:.0f} s: {seconds:.0f} s left', flush=True)
+    total = json.loads(Path(args.out, 'steady_out/report.json').read_text())['seconds']
     errors = [100 * (at + left - total) / total for at, left in lines if at >= 60]
     return (
         f'time of {total:.0f} s foretold by the first line after a minute: {errors[0]:+.1f} %, '
