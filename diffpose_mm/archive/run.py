@@ -21,7 +21,7 @@ from .video_job import PRIORITY, VideoJob
 
 SAME_PLACE = 3
 """Deaths of workers in one place of a video; of those that crash by themselves, one less."""
-MAX_DEATHS = 8
+MAX_DEATHS = 20
 """Of workers over one unit, each time elsewhere in it."""
 
 
