@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.logging import MMLogger
 
 from .engine import EngineSource
-from .units import Unit, Worker
+from .units import Death, Unit, Worker
 
 METHOD = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
 """One process imports the libraries; workers begin as copies of it, in no time."""
@@ -59,7 +59,8 @@ class LocalPool:
         next(worker for worker in self._workers if not worker.busy).give(unit)
 
     def wait(self, timeout: float) -> list[tuple[Unit | None, Any]]:
-        """What has been answered: pairs of unit and :class:`Answer`, or None if its worker died.
+        """What has been answered: pairs of unit and :class:`Answer`, or :class:`Death` of its
+        worker.
 
         Dead workers are replaced.
         """
@@ -78,7 +79,7 @@ class LocalPool:
                 worker.busy = False
                 continue
             if worker.busy:
-                found.append((worker.unit, None))
+                found.append((worker.unit, Death(worker.crashed())))
             worker.close()
             place = self._workers.index(worker)
             source, threads = self._told
@@ -109,6 +110,10 @@ class _Process:
             self.connection.send(unit)
         except OSError:
             pass  # it has died; wait() tells
+
+    def crashed(self) -> bool:
+        self.process.join(1.0)
+        return self.process.exitcode not in (None, -signal.SIGKILL, -signal.SIGTERM)
 
     def close(self) -> None:
         self.process.kill()

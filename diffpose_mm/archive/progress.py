@@ -94,8 +94,10 @@ class ProgressLine:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as people read them: 48 s, 12 min, 3 h 05 min."""
+    """Seconds as people read them: 48 s, 3.2 min, 12 min, 3 h 05 min."""
     if seconds < 100:
         return f'{seconds:.0f} s'
+    if seconds < 600:
+        return f'{seconds / 60:.1f} min'
     minutes = round(seconds / 60)
     return f'{minutes} min' if minutes < 100 else f'{minutes // 60} h {minutes % 60:02d} min'

@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger, print_log
 
 from .engine import EngineSource
 from .requirements import needed
-from .units import Answer, Unit, Worker
+from .units import Answer, Death, Unit, Worker
 
 
 @dataclass
@@ -117,7 +117,7 @@ class RayPool:
                 answer = self._ray.get(reference)
             except self._ray.exceptions.RayError:
                 if slot.ready:
-                    found.append((slot.unit, None))
+                    found.append((slot.unit, Death()))
                 self._slots[self._slots.index(slot)] = self._begin()
                 continue
             slot.reference = None

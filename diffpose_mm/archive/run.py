@@ -16,10 +16,12 @@ from .places import read_places
 from .plan import Plan
 from .progress import Costs, ProgressLine, seconds_left
 from .stretch_reader import NotExactError
-from .units import Answer, Unit
+from .units import Answer, Death, Unit
 from .video_job import PRIORITY, VideoJob
 
-MAX_DEATHS = 5
+SAME_PLACE = 3
+"""Deaths of workers in one place of a video; of those that crash by themselves, one less."""
+MAX_DEATHS = 20
 """Of workers over one unit, each time elsewhere in it."""
 
 
@@ -37,7 +39,7 @@ class Pool(Protocol):
         """Give a unit to an idle worker; None asks it for its engine."""
 
     def wait(self, timeout: float) -> list[tuple[Unit | None, Any]]:
-        """What has been answered; None in place of an answer if the worker died."""
+        """What has been answered; :class:`Death` in place of an answer."""
 
     def close(self) -> None:
         """End the workers."""
@@ -52,7 +54,7 @@ class Report:
         done: Of these, posed now.
         before: Of these, there already.
         failed: Video and reason of those that are not there; quarantined ones included.
-        quarantined: Videos that killed a worker twice.
+        quarantined: Videos that kill their worker.
         frames, people, faults: Posed now: frames, person-frames, frames that cannot be read.
         video_seconds: Of what was posed now.
         seconds: That the run took.
@@ -139,11 +141,11 @@ class ArchiveRun:
                 todo += [] if again is None else [again]
         return [self.plans[e.key] for e in self.entries if e.key in self.plans]
 
-    def _plan_answered(self, unit: Unit | None, answer: Answer | None) -> Unit | None:
+    def _plan_answered(self, unit: Unit | None, answer: Answer | Death) -> Unit | None:
         assert unit is not None
         self._take_back(unit)
-        if answer is None:
-            return None if self._died(unit) else unit
+        if isinstance(answer, Death):
+            return None if self._died(unit, answer) else unit
         if answer.status == 'done':
             self.plans[unit.entry.key] = answer.found
             self.output.save_plan(answer.found)
@@ -188,7 +190,7 @@ class ArchiveRun:
             while not answers:
                 answers = self.pool.wait(1.0)
             answer = answers[0][1]
-            if answer is not None:
+            if not isinstance(answer, Death):
                 break
         else:
             raise ValueError('a worker died twice while it built the model')
@@ -239,11 +241,11 @@ class ArchiveRun:
         except ValueError as twice:
             self._drop(entry, str(twice))
 
-    def _answered(self, unit: Unit, answer: Answer | None) -> None:
+    def _answered(self, unit: Unit, answer: Answer | Death) -> None:
         started = self._take_back(unit)
         job = self._jobs.get(unit.entry.key)
-        if answer is None:
-            if not self._died(unit) and job is not None:
+        if isinstance(answer, Death):
+            if not self._died(unit, answer) and job is not None:
                 job.give_back(unit)
             return
         if answer.status == 'fatal':
@@ -275,20 +277,21 @@ class ArchiveRun:
         self.output.clear_work(key)
         del self._jobs[key]
 
-    def _died(self, unit: Unit) -> bool:
+    def _died(self, unit: Unit, death: Death) -> bool:
         """A worker has died over a unit; whether its video is given up."""
         key, (places, _) = unit.entry.key, read_places(unit.progress)
         self.report.deaths += 1
         deaths = self.output.add_death(key, unit.name, places)
-        deaths = [death['places'] for death in deaths if death['unit'] == unit.name]
+        deaths = [other['places'] for other in deaths if other['unit'] == unit.name]
+        enough = SAME_PLACE - death.by_itself
         same = {
             step: frame
             for step, frame in places.items()
-            if any(before.get(step) == frame for before in deaths[:-1])
+            if sum(other.get(step) == frame for other in deaths) >= enough
         }
         if same:
             (step, frame), *_ = same.items()
-            reason = f'killed a worker twice in one place ({step}, frame {frame})'
+            reason = f'killed a worker {enough} times in one place ({step}, frame {frame})'
         elif len(deaths) >= MAX_DEATHS:
             reason = f'killed a worker {len(deaths)} times in different places'
         else:

@@ -82,6 +82,18 @@ class Answer:
     cpu: float = 0.0
 
 
+@dataclass(frozen=True)
+class Death:
+    """What comes in place of an answer if the worker has died.
+
+    Attributes:
+        by_itself: It crashed. False also where that is not known: it may have been killed from
+            outside, or by the kernel for want of memory.
+    """
+
+    by_itself: bool = False
+
+
 class Worker:
     """Does units, one after the other; the engine is built once, when it is first needed.
 

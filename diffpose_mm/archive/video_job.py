@@ -96,7 +96,7 @@ class VideoJob:
     def give_back(self, unit: Unit) -> None:
         """Its worker has died: somebody else is to do it."""
         if unit.plan is self.plan:
-            self._ready.appendleft(unit)
+            self._ready.append(unit)
 
     def answered(self, unit: Unit) -> bool:
         """A unit is done; whether the video is, with it."""

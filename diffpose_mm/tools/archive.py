@@ -64,7 +64,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--dry-run', action='store_true', help='print the plan and do nothing')
     parser.add_argument('--json', action='store_true', help='write JSON beside the table')
     parser.add_argument(
-        '--retry', action='store_true', help='try videos again that killed their worker twice'
+        '--retry', action='store_true', help='try videos again that killed their workers'
     )
     work = parser.add_argument_group('workers')
     work.add_argument(

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -38,18 +37,16 @@ print(time.process_time() - start)
 
 
 def timed(command, **environment):
-    """Seconds by the clock and of the processor, and the largest process in MiB, of a command."""
+    """Seconds that a command takes, and what it prints."""
     paths = [str(HERE.parents[1]), str(HERE), os.environ.get('PYTHONPATH', '')]
     told = dict(os.environ, PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1', **environment)
-    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
     done = subprocess.run(
         [sys.executable, *command], env=told, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - start, busy, done.stdout
+    return time.monotonic() - start, done.stdout
 
 
 def short_videos(args, count):
@@ -98,40 +95,35 @@ def overhead(args):
     some.mkdir()
     for video in videos:
         (some / Path(video).name).symlink_to(video)
+    # The workers' own sum is compared: they are no children of this process.
     loop = timed(['-c', LOOP, str(Path(args.out, 'loop')), '1', *videos])
     mine = timed(tool(args, some, 'overhead', '--workers', '1'))
-    for name, (clock, busy, _) in dict(loop=loop, archive=mine).items():
-        print(f'{name}: {clock:.1f} s, {busy:.1f} s of processor')
+    for name, (clock, _) in dict(loop=loop, archive=mine).items():
+        print(f'{name}: {clock:.1f} s by the clock, start-up included', flush=True)
     report = json.loads(Path(args.out, 'overhead/report.json').read_text())
-    ratio = report['cpu_seconds'] / float(loop[2].split()[-1])
+    ratio = report['cpu_seconds'] / float(loop[1].split()[-1])
     return (
-        f'8 videos of {args.frames} frames, archive over loop, of processor time: {ratio:.3f} '
-        f'without start-up, which costs {mine[1] - loop[1]:+.1f} s more in all'
+        f'8 videos of {args.frames} frames, archive over loop: {ratio:.3f} of processor time, '
+        f'without start-up; {mine[0] / loop[0]:.3f} by the clock, with it'
     )
 
 
 def memory(args):
-    """The main process and the largest worker, 1,000 videos over 10, without a network."""
+    """The main process and its worker, 1,000 videos over 10, without a network."""
     folder = Path(args.out, 'videos')
     folder.mkdir(parents=True)
     for number in range(10):
         write_mp4(folder / f'{number:04d}.mp4', pictures(11, seed=number))
-    code = (
-        'import sys, resource, digest_engine; digest_engine.main(*sys.argv[1:]);'
-        'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,'
-        'resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)'
-    )
     found = {}
     for count in (10, 1000):
         for number in range(10, count):
             (folder / f'{number:04d}.mp4').symlink_to(folder / f'{number % 10:04d}.mp4')
-        told = timed(['-c', code, str(folder), str(Path(args.out, str(count)))])[2]
-        found[count] = [float(value) for value in told.split('\n')[-2].split()]
-        print(f'{count} videos: main process, largest other: {found[count]} MiB', flush=True)
+        out = str(Path(args.out, str(count)))
+        told = timed([str(HERE / 'digest_engine.py'), str(folder), out, 'memory=true'])[1]
+        found[count] = [int(value) for value in told.split('\n')[-3].split()]
+        print(f'{count} videos: main process and worker {found[count]} MiB', flush=True)
     more = [b - a for a, b in zip(found[10], found[1000])]
-    return (
-        f'1,000 videos over 10: main process {more[0]:+.0f} MiB, largest other {more[1]:+.0f} MiB'
-    )
+    return f'1,000 videos over 10, peaks: main process {more[0]:+} MiB, worker {more[1]:+} MiB'
 
 
 def ray(args):
@@ -173,14 +165,14 @@ def progress(args):
     run = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, env=told)
     lines = []
     for line in run.stdout:
-        left = re.search(r'(\d+) (s|min) left', line)
+        left = re.search(r'([\d.]+) (s|min) left', line)
         if line.startswith('begun'):
             start = time.monotonic()
         elif left:
-            seconds = int(left[1]) * (60 if left[2] == 'min' else 1)
+            seconds = float(left[1]) * (60 if left[2] == 'min' else 1)
             lines.append((time.monotonic() - start, seconds))
-            print(f'{lines[-1][0]:.0f} s: {seconds} s left', flush=True)
-    total = time.monotonic() - start
+            print(f'{lines[-1][0]:.0f} s: {seconds:.0f} s left', flush=True)
+    total = json.loads(Path(args.out, 'steady_out/report.json').read_text())['seconds']
     errors = [100 * (at + left - total) / total for at, left in lines if at >= 60]
     return (
         f'time of {total:.0f} s foretold by the first line after a minute: {errors[0]:+.1f} %, '

@@ -9,11 +9,13 @@ another one, or a window that is cut short, shows in the table.
 import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import sys
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -111,7 +113,7 @@ class DigestPoser:
         time.sleep(self.pause)
         blue, _, red = window.frame.image[:8, :8].mean((0, 1))
         if self.poison and red > blue + 100:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSEGV)
         digest = hashlib.blake2b(np.asarray(person.box).tobytes(), digest_size=16)
         for frame in window.frames:
             digest.update(np.ascontiguousarray(frame.image))
@@ -147,7 +149,8 @@ def main(folder, out, *assignments):
         folder: Of the videos.
         out: Output.
         *assignments: ``workers=2``, ``stretch=12``, ``ray="local"``, ``fsize=BYTES`` (the largest
-            file that may be written), and arguments of :func:`digest_engine`; values are JSON.
+            file that may be written), ``memory=true`` (print peaks), and arguments of
+            :func:`digest_engine`; values are JSON.
     """
     options = dict(item.split('=', 1) for item in assignments)
     options = {name: json.loads(value) for name, value in options.items()}
@@ -155,7 +158,7 @@ def main(folder, out, *assignments):
         size = options.pop('fsize')
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     workers, stretch = options.pop('workers', 1), options.pop('stretch', 12)
-    interval = options.pop('interval', 30)
+    interval, memory = options.pop('interval', 30), options.pop('memory', False)
     address, source = options.pop('ray', None), EngineSource(FACTORY, options)
     output = Output(out)
     output.open()
@@ -172,8 +175,17 @@ def main(folder, out, *assignments):
         say=lambda line: print(line, flush=True),
         interval=interval,
     )
+    if memory:
+        close = pool.close
+        pool.close = lambda: (print(*map(peak, [os.getpid(), *pool.processes])), close())
     print(json.dumps(run().__dict__), flush=True)
     return run
+
+
+def peak(process):
+    """The most memory that a process has held, MiB."""
+    status = Path(f'/proc/{process}/status').read_text()
+    return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) // 1024
 
 
 if __name__ == '__main__':

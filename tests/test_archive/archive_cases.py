@@ -10,7 +10,7 @@ from diffpose_mm.archive.engine import EngineSource
 from diffpose_mm.archive.output import Output
 from diffpose_mm.archive.run import ArchiveRun
 from diffpose_mm.archive.table import read_shared
-from diffpose_mm.archive.units import Worker
+from diffpose_mm.archive.units import Death, Worker
 
 PROJECT = Path(__file__).resolve().parents[2] / 'projects/archive'
 
@@ -37,7 +37,7 @@ class InlinePool:
             answer = self.worker.answer_introduction()
         else:
             self.done.append(unit)
-            answer = None if self.dies(unit) else self.worker(unit)
+            answer = Death() if self.dies(unit) else self.worker(unit)
         self._answers.append((unit, answer))
 
     def wait(self, timeout):

@@ -34,4 +34,5 @@ def test_a_line_says_all_of_it_from_time_to_time():
     line = ProgressLine(said.append, interval=-1)
     line(1, 4, 100, 400, 90.0, 2)
     assert said == ['1 of 4 videos, 100 of 400 frames (25.0 %), 2 failed, 90 s left']
-    assert [clock(s) for s in (48, 720, 11100)] == ['48 s', '12 min', '3 h 05 min']
+    assert [clock(s) for s in (48, 190, 720)] == ['48 s', '3.2 min', '12 min']
+    assert clock(11100) == '3 h 05 min'

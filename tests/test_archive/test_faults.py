@@ -118,7 +118,7 @@ def test_a_video_that_kills_its_worker_twice_is_quarantined(videos, tmp_path):
     report = run_archive(entries, out, pool=pool, stretch=12)
     (reason,) = report.failed.values()
     assert report.deaths == 2 and report.done == 3 and len(report.quarantined) == 1
-    assert 'twice in one place (pose, frame ' in reason
+    assert 'killed a worker 2 times in one place (pose, frame ' in reason
     assert_undisturbed(out, expected)
     assert not Path(Output(str(out)).parquet(entries[3].key)).exists()
 
@@ -138,6 +138,20 @@ def test_workers_that_die_at_other_places_each_time_are_given_up_on(videos, tmp_
     report = run_archive(entries[1:2], tmp_path, pool=pool)
     assert report.deaths == archive_run.MAX_DEATHS
     assert f'killed a worker {archive_run.MAX_DEATHS} times' in str(report.failed)
+
+
+def test_deaths_in_one_place_are_chance_before_they_are_many(videos, tmp_path, monkeypatch):
+    """Broken if a worker killed twice by chance at one frame took its video with it."""
+    _, entries, _ = videos
+    monkeypatch.setattr(archive_run, 'read_places', lambda path: (dict(pose=4), None))
+    for kills, done in ((2, 1), (3, 0)):
+        left = iter(range(kills))
+        pool = InlinePool(
+            EngineSource(FACTORY, {}),
+            lambda unit, left=left: unit.kind == 'whole' and next(left, None) is not None,
+        )
+        report = run_archive(entries[1:2], tmp_path / str(kills), pool=pool)
+        assert (report.deaths, report.done, len(report.quarantined)) == (kills, done, 1 - done)
 
 
 def test_a_run_whose_main_process_is_killed_goes_on(videos, tmp_path):
