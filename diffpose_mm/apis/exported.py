@@ -12,7 +12,7 @@ from .defaults import output_folder
 ENGINES = tuple(FORMATS)
 TAKEN = (
     *('input', 'engine', 'model', 'boxes', 'out', 'mode', 'streaming', 'batch_size', 'steps'),
-    *('hypotheses', 'save_hypotheses', 'no_video', 'traceback', 'precision'),
+    *('hypotheses', 'save_hypotheses', 'no_video', 'no_report', 'traceback', 'precision'),
 )
 
 
