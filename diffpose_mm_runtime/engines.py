@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .manifest import AGAIN, ExportError
+
 Part = Callable[..., list[np.ndarray]]
 """Takes arrays in the order of the part's inputs, gives those of its outputs."""
 FORMATS = {'onnxruntime': ('onnx',), 'openvino': ('openvino', 'onnx')}
@@ -72,7 +74,20 @@ def load_part(path: Path, engine: str, threads: int = 0, precision: str = 'float
         engine: One of :data:`FORMATS`.
         threads: 0 leaves the choice to the engine.
         precision: One of :data:`PRECISIONS`; arrays are float32 all the same.
+
+    Raises:
+        ExportError: The engine cannot read the file.
     """
+    try:
+        return _load_part(path, engine, threads, precision)
+    except ImportError:
+        raise
+    except Exception as error:  # each engine has exceptions of its own
+        reason = ' '.join(str(error).split())
+        raise ExportError(f'{path} cannot be loaded by {engine} ({reason}); {AGAIN}') from error
+
+
+def _load_part(path: Path, engine: str, threads: int, precision: str) -> Part:
     if engine == 'openvino':
         # By itself OpenVINO takes bfloat16 where the processor has it.
         hint = {'float32': 'f32', 'bfloat16': 'bf16'}[precision]
