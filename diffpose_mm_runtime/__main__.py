@@ -118,6 +118,8 @@ def run(args: argparse.Namespace) -> Path:
     except FileExistsError:
         raise  # another run has begun to write them
     except BaseException:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
         if count:
             print(
                 f'stopped after {count} frames, which are kept in {lines} (report, smooth and '

@@ -76,15 +76,32 @@ def load_part(path: Path, engine: str, threads: int = 0, precision: str = 'float
         precision: One of :data:`PRECISIONS`; arrays are float32 all the same.
 
     Raises:
-        ExportError: The engine cannot read the file.
+        ExportError: The engine cannot read the file; the part raises it for arrays that it does
+            not take.
     """
     try:
-        return _load_part(path, engine, threads, precision)
+        part = _load_part(path, engine, threads, precision)
     except ImportError:
         raise
     except Exception as error:  # each engine has exceptions of its own
-        reason = ' '.join(str(error).split())
-        raise ExportError(f'{path} cannot be loaded by {engine} ({reason}); {AGAIN}') from error
+        raise ExportError(
+            f'{path} cannot be loaded by {engine} ({_one_line(error)}); {AGAIN}'
+        ) from error
+
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        try:
+            return part(*arrays)
+        except Exception as error:
+            shapes = ', '.join(str(array.shape) for array in arrays)
+            raise ExportError(
+                f'{path} cannot be run by {engine} on arrays of {shapes} ({_one_line(error)})'
+            ) from error
+
+    return run
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
 
 
 def _load_part(path: Path, engine: str, threads: int, precision: str) -> Part:

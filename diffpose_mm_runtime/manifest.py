@@ -12,6 +12,7 @@ NAME = 'manifest.json'
 NUMBER = (int, float)
 ENDINGS = {'onnx': 'onnx', 'openvino': 'xml'}
 PARTS = ('tokens', 'prepare', 'denoise')
+SETTINGS = {'sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate'}
 FIELDS = (
     'format',
     'precision',
@@ -83,7 +84,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
 def _check_fields(manifest: dict[str, Any], path: Path) -> None:
     """Raise ExportError naming the first field that is not what ``export`` writes."""
     kind = manifest['format']
-    if kind not in ENDINGS:
+    if not isinstance(kind, str) or kind not in ENDINGS:
         raise ExportError(f'{path}: format {kind!r} is not read, but {" and ".join(ENDINGS)} are')
     files = manifest['files']
     if not isinstance(files, dict):
@@ -95,6 +96,11 @@ def _check_fields(manifest: dict[str, Any], path: Path) -> None:
     if not _is_list(names, str) or not names:
         raise ExportError(f'{path}: keypoints has to be a list of names; {AGAIN}')
     count = len(names)
+    order = manifest['flip_indices']
+    if isinstance(order, list) and len(order) != count:
+        raise ExportError(
+            f'{path}: keypoints has {count} names and flip_indices {len(order)} entries; {AGAIN}'
+        )
     pairs = manifest['skeleton']
     fits = dict(
         skeleton=_is_list(pairs, list)
@@ -102,7 +108,7 @@ def _check_fields(manifest: dict[str, Any], path: Path) -> None:
         sigmas=_is_list(manifest['sigmas'], NUMBER, count),
         flip_indices=_is_list(manifest['flip_indices'], int)
         and sorted(manifest['flip_indices']) == list(range(count)),
-        frame_offsets=_is_list(manifest['frame_offsets'], int),
+        frame_offsets=_is_list(manifest['frame_offsets'], int) and 0 in manifest['frame_offsets'],
         padding=isinstance(manifest['padding'], NUMBER) and manifest['padding'] > 0,
         use_udp=isinstance(manifest['use_udp'], bool),
         mean=_is_list(manifest['mean'], NUMBER, 3),
@@ -111,15 +117,15 @@ def _check_fields(manifest: dict[str, Any], path: Path) -> None:
         codec=isinstance(manifest['codec'], dict),
         alphas_cumprod=_is_list(manifest['alphas_cumprod'], NUMBER)
         and len(manifest['alphas_cumprod']) > 0,
-        test_cfg=isinstance(manifest['test_cfg'], dict),
+        test_cfg=isinstance(manifest['test_cfg'], dict) and SETTINGS <= set(manifest['test_cfg']),
         weights_sha256=isinstance(manifest['weights_sha256'], str),
     )
     for name, is_right in fits.items():
         if not is_right:
-            what = (
-                f'{str(manifest[name])[:60]} does not fit {count} keypoints or is of another type'
+            raise ExportError(
+                f'{path}: {name} {str(manifest[name])[:60]} is not what export writes for {count} '
+                f'keypoints; {AGAIN}'
             )
-            raise ExportError(f'{path}: {name} {what}; {AGAIN}')
 
 
 def _is_list(value: Any, kind: type | tuple[type, ...], length: int | None = None) -> bool:
