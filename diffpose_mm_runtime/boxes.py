@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -180,7 +180,7 @@ def read_boxes(path: str) -> dict[int, Any] | list:
         boxes = boxes['instance_info']
         if boxes and isinstance(boxes[0], dict) and boxes[0].get('frame_id') == 1:
             shift = 1  # the frames of mmpose's demo are counted from 1
-    pairs = boxes.items() if isinstance(boxes, dict) else None
+    pairs: Iterable | None = boxes.items() if isinstance(boxes, dict) else None
     video = {'frame_id', 'instances'}
     if boxes and all(isinstance(entry, dict) and video <= entry.keys() for entry in boxes):
         pairs = [(entry['frame_id'], entry['instances']) for entry in boxes]

@@ -12,8 +12,10 @@ import cv2
 from .windows import Frame
 
 ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-INDEXED = ('.mp4', '.m4v', '.mov', '.avi')
-"""Containers that list their frames; what others announce is duration times rate."""
+INDEXED = ('.mp4', '.m4v', '.mov')
+"""Containers that list their frames; what others announce is about duration times rate."""
+MAX_FAILED = 100
+"""Reads in a row that may fail beyond the frames that are announced."""
 _DIGITS = re.compile(r'(\d+)')
 
 
@@ -65,8 +67,9 @@ def _shots(video: cv2.VideoCapture, path: Path) -> Iterator[Frame]:
     lost = 0  # frames that have not come, and whose place is not known
     last = -1 / rate if rate else -1.0  # seconds
     try:
-        # A read fails at the end and at a damaged frame, which ends nothing.
-        while number + failed < announced or not failed:
+        # A read fails at the end and at a damaged frame, which ends nothing; what a container
+        # announces may be too little.
+        while number + failed < announced or failed < MAX_FAILED:
             there, image = video.read()
             if not there:
                 failed += 1
@@ -91,22 +94,23 @@ def _shots(video: cv2.VideoCapture, path: Path) -> Iterator[Frame]:
         video.release()
     if not number:
         raise ValueError(f'{path}: no frame could be read')
-    _warn_of_damage(path, number, gaps, announced)
+    reached = max(number, round(last * rate) + 1) if rate else number
+    _warn_of_damage(path, number, gaps, announced, announced - reached)
 
 
 def _name(number: int) -> str:
     return f'{number:06d}.jpg'
 
 
-def _warn_of_damage(path: Path, number: int, gaps: int, announced: int) -> None:
-    """Warn of gaps, and of a video that ends early."""
+def _warn_of_damage(path: Path, number: int, gaps: int, announced: int, short: int) -> None:
+    """Warn of gaps, and of a video that ends ``short`` frames early."""
     logger = logging.getLogger(__name__)
     if gaps:
         logger.warning(
             '%s: %d of %d frames are damaged and are gaps in the results', path, gaps, number
         )
     tolerated = 0 if path.suffix.lower() in INDEXED else 2.5 + 0.02 * announced
-    if announced - number > tolerated:
+    if short > tolerated:
         logger.warning(
             '%s ends after %d of the %d frames that it announces: it is cut short, trimmed or '
             'damaged; what was readable is used',
