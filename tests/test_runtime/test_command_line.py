@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from runtime_helpers import walk
 
-from diffpose_mm.interchange.poses_json import read_poses
+from diffpose_mm.interchange.poses_json import read_poses_json
 from diffpose_mm.report.predictions import read_predictions
 from diffpose_mm.smoothing.files import read_file
 from diffpose_mm.tools import infer
@@ -117,7 +117,7 @@ def test_ctrl_c_keeps_the_frames(command, folder, exported, stop_at, capsys):
     entries = read_file(str(lines))
     assert [len(entry['instances']) for entry in entries] == [2, 2, 2]
     assert read_predictions(lines).frames.tolist() == [0, 1, 2]
-    assert len(read_poses(str(lines)).frames) == 3
+    assert len(read_poses_json(lines).frames) == 3
 
 
 def test_nothing_is_written_over(folder, exported, stop_at):
