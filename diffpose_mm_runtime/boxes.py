@@ -189,4 +189,4 @@ def read_boxes(path: str) -> dict[int, Any] | list:
     try:
         return {_frame_number(frame) - shift: entry for frame, entry in pairs}
     except ValueError as error:
-        raise ValueError(f'boxes file {path}: {error}') from error
+        raise ValueError(f'boxes file {path}: a key is no frame number ({error})') from error

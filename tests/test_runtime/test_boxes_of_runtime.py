@@ -32,10 +32,10 @@ def test_predictions_of_mmpose(first, tmp_path):
 @pytest.mark.parametrize(
     'content, message',
     [
-        ([dict(frame_id=[0], instances=[])], r'boxes.json: .*\[0\] is no frame number'),
-        ([dict(frame_id=None, instances=[])], 'boxes.json: .*None is no frame number'),
-        ([dict(frame_id=float('inf'), instances=[])], 'boxes.json: .*inf is no frame number'),
-        (dict(a=[]), "boxes.json: .*'a' is no frame number"),
+        ([dict(frame_id=[0], instances=[])], r'boxes.json: .*\[0\] is no frame'),
+        ([dict(frame_id=None, instances=[])], 'boxes.json: .*None is no frame'),
+        ([dict(frame_id=float('inf'), instances=[])], 'boxes.json: .*inf is no frame'),
+        (dict(a=[]), "boxes.json: .*'a' is no frame"),
         ([dict(bboxes=[[0, 0, 9, 9]], scores=5)], 'bboxes of frame 0 cannot be read'),
         ([[], dict(bboxes=[[0, 0, 9, 9]], track_ids=[{}])], 'bboxes of frame 1 cannot be read'),
         ([dict(bboxes=[[0, 0, 9, 9]], track_ids=[float('inf')])], 'bboxes of frame 0 cannot be'),
