@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,17 @@ from .poser import ExportedPoser
 from .run import FORMAT, infer
 from .spread_calibration import spread_identity
 from .streaming import StreamingExportedPoser
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    """What reads a whole number of an argument, for argparse."""
+
+    def whole_number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f'{text} is less than {least}')
+        return int(text)
+
+    return whole_number
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,13 +41,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--boxes', required=True, metavar='FILE', help='boxes, see infer --help')
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write to')
     parser.add_argument('--engine', choices=list(FORMATS), default='onnxruntime')
-    parser.add_argument('--threads', type=int, default=0, help='of the engine (default: its own)')
+    parser.add_argument(
+        '--threads', type=_at_least(0), default=0, help='of the engine (default: its own)'
+    )
     parser.add_argument(
         '--precision', choices=PRECISIONS, default='float32', help='bfloat16 by OpenVINO alone'
     )
     parser.add_argument('--mode', choices=['offline', 'causal'], default='offline')
     parser.add_argument('--streaming', action='store_true', help='one backbone pass a person-frame')
-    parser.add_argument('--batch-size', type=int, default=8, help='people in a pass (default: 8)')
+    parser.add_argument(
+        '--batch-size', type=_at_least(1), default=8, help='people in a pass (default: 8)'
+    )
     parser.add_argument('--steps', type=int, help="denoising steps (default: the model's)")
     parser.add_argument('--hypotheses', type=int, help="poses of a person (default: the model's)")
     parser.add_argument('--save-hypotheses', action='store_true', help='write every hypothesis')
@@ -47,20 +62,36 @@ def main(argv: Sequence[str] | None = None) -> Path:
     """Infer as the command line says; returns the file that was written.
 
     Raises:
-        SystemExit: With what is wrong with an argument, an input or a file.
+        SystemExit: With what is wrong with an argument, an input or a file; 130 after Ctrl-C.
     """
     args = parse_args(argv)
     try:
         return run(args)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def run(args: argparse.Namespace) -> Path:
-    """Infer as parsed arguments say; frames are kept line by line until all are there."""
+    """Infer as parsed arguments say; frames are kept line by line until all are there.
+
+    Raises:
+        FileExistsError: There are predictions of that name already, or frames of an interrupted
+            run. Nothing of them is touched.
+        ValueError: An argument, a file or a model cannot be used.
+    """
+    path = args.out / 'predictions' / f'{_stem(args.input)}.json'
+    lines = path.with_name(f'{path.stem}.jsonl')
+    for old, kind in ((path, 'predictions'), (lines, 'frames of an interrupted run')):
+        if os.path.lexists(old):
+            raise FileExistsError(
+                f'{old} holds {kind} and is not written over: move it, or give another --out'
+            )
     find = GivenBoxes(read_boxes(args.boxes))
-    kind = StreamingExportedPoser if args.streaming else ExportedPoser
-    poser = kind(
+    kind_of_poser = StreamingExportedPoser if args.streaming else ExportedPoser
+    poser = kind_of_poser(
         args.model,
         args.engine,
         args.threads,
@@ -69,29 +100,56 @@ def run(args: argparse.Namespace) -> Path:
         num_hypotheses=args.hypotheses,
     )
     frames, fps = read_frames(args.input)
-    folder = args.out / 'predictions'
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f'{Path(args.input).stem}.json'
-    lines = path.with_suffix('.jsonl')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = dict(run=_identity(args, poser), meta=_meta(poser, fps))
+    entries = infer(poser, frames, find, args.mode, args.batch_size, args.save_hypotheses)
     count = people = 0
-    with open(lines, 'w', encoding='utf-8') as file:
-        entries = infer(poser, frames, find, args.mode, args.batch_size, args.save_hypotheses)
-        for entry in entries:
-            if count == 0:
-                entry.update(run=_identity(args, poser), meta=_meta(poser, fps))
-            file.write(json.dumps(entry) + '\n')
-            file.flush()
-            count += 1
-            people += len(entry['instances'])
-            if sys.stderr.isatty():
-                print(f'\r{count} frames, {people} people', end='', file=sys.stderr)
-    whole = path.with_suffix('.json.part')
-    with open(lines, encoding='utf-8') as source, open(whole, 'w', encoding='utf-8') as target:
-        target.write('[\n  ' + ',\n  '.join(line.strip() for line in source) + '\n]\n')
-    os.replace(whole, path)
-    lines.unlink()
+    try:
+        with open(lines, 'x', encoding='utf-8') as file:
+            file.write(json.dumps(head) + '\n')
+            for entry in entries:
+                file.write(json.dumps(entry) + '\n')
+                file.flush()
+                count += 1
+                people += len(entry['instances'])
+                if sys.stderr.isatty():
+                    print(f'\r{count} frames, {people} people', end='', file=sys.stderr)
+        _finish(lines, path)
+    except FileExistsError:
+        raise  # another run has begun to write them
+    except BaseException:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+        if count:
+            print(
+                f'stopped after {count} frames, which are kept in {lines} (report, smooth and '
+                'convert read them)',
+                file=sys.stderr,
+            )
+        else:
+            lines.unlink(missing_ok=True)
+        raise
     print(f'{count} frames, {people} people; written: {path}')
     return path
+
+
+def _stem(source: str) -> str:
+    """Name of the predictions of an input, also of ``.``."""
+    path = Path(os.path.abspath(source))
+    return (path.name if path.is_dir() else path.stem) or 'frames'
+
+
+def _finish(lines: Path, path: Path) -> None:
+    """The lines of a run as a list, whose first entry has the header, too."""
+    part = path.with_name(f'{path.name}.part')
+    with open(lines, encoding='utf-8') as source, open(part, 'w', encoding='utf-8') as target:
+        head = json.loads(next(source))
+        target.write('[\n  ' + json.dumps({**json.loads(next(source)), **head}))
+        for line in source:
+            target.write(',\n  ' + line.strip())
+        target.write('\n]\n')
+    os.replace(part, path)
+    lines.unlink()
 
 
 def _identity(args: argparse.Namespace, poser: ExportedPoser) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,10 @@ class GivenBoxes:
         self.boxes = boxes
         # What is wrong in the last frame is said before the first.
         for number, entry in boxes.items() if isinstance(boxes, Mapping) else enumerate(boxes):
-            _parse(entry, number)
+            try:
+                _parse(entry, number)
+            except (TypeError, OverflowError) as error:
+                raise ValueError(f'bboxes of frame {number} cannot be read: {error}') from error
 
     slow = False
 
@@ -88,7 +91,7 @@ class GivenBoxes:
 def _frame_number(key: Any) -> int:
     try:
         number = int(key)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if isinstance(key, bool) or number < 0 or float(key) != number:
         raise ValueError(f'bboxes: the key {key!r} is no frame number (0, 1, 2, ...)')
@@ -157,7 +160,8 @@ def read_boxes(path: str) -> dict[int, Any] | list:
     """Read boxes from JSON.
 
     Args:
-        path: See the help of ``infer``.
+        path: See the help of ``infer``. Predictions of a video may be mmpose's, an object with
+            ``instance_info``.
 
     Raises:
         ValueError: Not JSON, or nothing of that kind.
@@ -171,12 +175,18 @@ def read_boxes(path: str) -> dict[int, Any] | list:
         raise ValueError(f'boxes file {path} is not JSON: {error}') from error
     if not isinstance(boxes, (dict, list)):
         raise ValueError(f'boxes file {path} holds {type(boxes).__name__}, not a list or object')
+    shift = 0
+    if isinstance(boxes, dict) and isinstance(boxes.get('instance_info'), list):
+        boxes = boxes['instance_info']
+        if boxes and isinstance(boxes[0], dict) and boxes[0].get('frame_id') == 1:
+            shift = 1  # the frames of mmpose's demo are counted from 1
+    pairs: Iterable | None = boxes.items() if isinstance(boxes, dict) else None
     video = {'frame_id', 'instances'}
     if boxes and all(isinstance(entry, dict) and video <= entry.keys() for entry in boxes):
-        boxes = {entry['frame_id']: entry['instances'] for entry in boxes}
-    if isinstance(boxes, list):
+        pairs = [(entry['frame_id'], entry['instances']) for entry in boxes]
+    if pairs is None:
         return boxes
     try:
-        return {int(frame): entry for frame, entry in boxes.items()}
-    except (TypeError, ValueError) as error:
+        return {_frame_number(frame) - shift: entry for frame, entry in pairs}
+    except ValueError as error:
         raise ValueError(f'boxes file {path}: a key is no frame number ({error})') from error

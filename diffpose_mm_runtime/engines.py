@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .manifest import AGAIN, ExportError
+
 Part = Callable[..., list[np.ndarray]]
 """Takes arrays in the order of the part's inputs, gives those of its outputs."""
 FORMATS = {'onnxruntime': ('onnx',), 'openvino': ('openvino', 'onnx')}
@@ -72,7 +74,37 @@ def load_part(path: Path, engine: str, threads: int = 0, precision: str = 'float
         engine: One of :data:`FORMATS`.
         threads: 0 leaves the choice to the engine.
         precision: One of :data:`PRECISIONS`; arrays are float32 all the same.
+
+    Raises:
+        ExportError: The engine cannot read the file; the part raises it for arrays that it does
+            not take.
     """
+    try:
+        part = _load_part(path, engine, threads, precision)
+    except ImportError:
+        raise
+    except Exception as error:  # each engine has exceptions of its own
+        raise ExportError(
+            f'{path} cannot be loaded by {engine} ({_one_line(error)}); {AGAIN}'
+        ) from error
+
+    def run(*arrays: np.ndarray) -> list[np.ndarray]:
+        try:
+            return part(*arrays)
+        except Exception as error:
+            shapes = ', '.join(str(array.shape) for array in arrays)
+            raise ExportError(
+                f'{path} cannot be run by {engine} on arrays of {shapes} ({_one_line(error)})'
+            ) from error
+
+    return run
+
+
+def _one_line(error: Exception) -> str:
+    return ' '.join(str(error).split())
+
+
+def _load_part(path: Path, engine: str, threads: int, precision: str) -> Part:
     if engine == 'openvino':
         # By itself OpenVINO takes bfloat16 where the processor has it.
         hint = {'float32': 'f32', 'bfloat16': 'bf16'}[precision]

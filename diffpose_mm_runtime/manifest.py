@@ -9,8 +9,10 @@ from typing import Any
 
 VERSION = 1
 NAME = 'manifest.json'
+NUMBER = (int, float)
 ENDINGS = {'onnx': 'onnx', 'openvino': 'xml'}
 PARTS = ('tokens', 'prepare', 'denoise')
+SETTINGS = {'sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate'}
 FIELDS = (
     'format',
     'precision',
@@ -34,6 +36,9 @@ FIELDS = (
 )
 
 
+AGAIN = 'export the model again: mim run diffpose_mm export CONFIG --checkpoint CKPT --out DIR'
+
+
 class ExportError(ValueError):
     """A folder that holds no usable export; the message says why and what to do."""
 
@@ -54,23 +59,78 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         ExportError: It is missing, of another version, incomplete, or does not fit its files.
     """
     path = Path(folder) / NAME
-    again = 'export the model again: mim run diffpose_mm export CONFIG --checkpoint CKPT --out DIR'
     if not path.is_file():
-        raise ExportError(f'{folder} holds no {NAME}, so no complete export; {again}')
+        raise ExportError(f'{folder} holds no {NAME}, so no complete export; {AGAIN}')
     try:
         manifest = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
-        raise ExportError(f'{path} is no JSON ({error}); {again}') from None
+        raise ExportError(f'{path} is no JSON ({error}); {AGAIN}') from None
     version = manifest.get('version') if isinstance(manifest, dict) else None
     if version != VERSION:
-        raise ExportError(f'{path} is of version {version}, this reads {VERSION}; {again}')
+        raise ExportError(f'{path} is of version {version}, this reads {VERSION}; {AGAIN}')
     missing = [field for field in FIELDS if field not in manifest]
     if missing:
-        raise ExportError(f'{path} lacks {", ".join(missing)}; {again}')
+        raise ExportError(f'{path} lacks {", ".join(missing)}; {AGAIN}')
+    _check_fields(manifest, path)
     for name, digest in manifest['files'].items():
         file = Path(folder) / name
         if not file.is_file():
-            raise ExportError(f'{file}, which {NAME} names, is missing; {again}')
+            raise ExportError(f'{file}, which {NAME} names, is missing; {AGAIN}')
         if file_hash(file) != digest:
-            raise ExportError(f'{file} is not the file that {NAME} was written for; {again}')
+            raise ExportError(f'{file} is not the file that {NAME} was written for; {AGAIN}')
     return manifest
+
+
+def _check_fields(manifest: dict[str, Any], path: Path) -> None:
+    """Raise ExportError naming the first field that is not what ``export`` writes."""
+    kind = manifest['format']
+    if not isinstance(kind, str) or kind not in ENDINGS:
+        raise ExportError(f'{path}: format {kind!r} is not read, but {" and ".join(ENDINGS)} are')
+    files = manifest['files']
+    if not isinstance(files, dict):
+        raise ExportError(f'{path}: files has to be an object from name to SHA-256; {AGAIN}')
+    for name in (f'{part}.{ENDINGS[kind]}' for part in PARTS):
+        if name not in files:
+            raise ExportError(f'{path}: files has no entry {name}; {AGAIN}')
+    names = manifest['keypoints']
+    if not _is_list(names, str) or not names:
+        raise ExportError(f'{path}: keypoints has to be a list of names; {AGAIN}')
+    count = len(names)
+    order = manifest['flip_indices']
+    if isinstance(order, list) and len(order) != count:
+        raise ExportError(
+            f'{path}: keypoints has {count} names and flip_indices {len(order)} entries; {AGAIN}'
+        )
+    pairs = manifest['skeleton']
+    fits = dict(
+        skeleton=_is_list(pairs, list)
+        and all(_is_list(p, int, 2) and all(0 <= i < count for i in p) for p in pairs),
+        sigmas=_is_list(manifest['sigmas'], NUMBER, count),
+        flip_indices=_is_list(manifest['flip_indices'], int)
+        and sorted(manifest['flip_indices']) == list(range(count)),
+        frame_offsets=_is_list(manifest['frame_offsets'], int) and 0 in manifest['frame_offsets'],
+        padding=isinstance(manifest['padding'], NUMBER) and manifest['padding'] > 0,
+        use_udp=isinstance(manifest['use_udp'], bool),
+        mean=_is_list(manifest['mean'], NUMBER, 3),
+        std=_is_list(manifest['std'], NUMBER, 3) and all(manifest['std']),
+        bgr_to_rgb=isinstance(manifest['bgr_to_rgb'], bool),
+        codec=isinstance(manifest['codec'], dict),
+        alphas_cumprod=_is_list(manifest['alphas_cumprod'], NUMBER)
+        and len(manifest['alphas_cumprod']) > 0,
+        test_cfg=isinstance(manifest['test_cfg'], dict) and SETTINGS <= set(manifest['test_cfg']),
+        weights_sha256=isinstance(manifest['weights_sha256'], str),
+    )
+    for name, is_right in fits.items():
+        if not is_right:
+            raise ExportError(
+                f'{path}: {name} {str(manifest[name])[:60]} is not what export writes for {count} '
+                f'keypoints; {AGAIN}'
+            )
+
+
+def _is_list(value: Any, kind: type | tuple[type, ...], length: int | None = None) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(item, kind) for item in value)
+        and length in (None, len(value))
+    )

@@ -13,7 +13,7 @@ from .crops import Placement
 from .ddim import ddim_array
 from .decoding import HeatmapDecoding
 from .engines import check_engine, check_precision, load_part
-from .manifest import ENDINGS, PARTS, read_manifest
+from .manifest import ENDINGS, NAME, PARTS, ExportError, read_manifest
 from .noise import noise_seeds, standard_normal
 from .people import Person
 from .refinement import DEFAULTS, check_refinement, with_peaks_of
@@ -66,7 +66,7 @@ class ExportedPoser:
         check_precision(precision, engine)
         self.test_cfg = _merged(manifest, settings)
         self.frame_offsets = tuple(manifest['frame_offsets'])
-        self.codec = HeatmapDecoding(**manifest['codec'])
+        self.codec = _codec(folder, manifest['codec'])
         ending = ENDINGS[manifest['format']]
         self.precision = precision
         self._tokens, self._prepare, self._denoise = (
@@ -74,7 +74,7 @@ class ExportedPoser:
             for part in PARTS
         )
         fitted = manifest.get('spread_calibration')
-        self.spread_calibration = None if fitted is None else SpreadCalibration(fitted)
+        self.spread_calibration = None if fitted is None else _calibration(folder, fitted)
         self._mean, self._std = (
             np.array(manifest[name], dtype=np.float32)[:, None, None] for name in ('mean', 'std')
         )
@@ -201,6 +201,21 @@ class ExportedPoser:
             # One hypothesis says nothing of a spread: 0 would read as "certain".
             return {name: found[name] for name in ('keypoints', 'keypoint_scores')}
         return found
+
+
+def _codec(folder: str | Path, fields: Mapping[str, Any]) -> HeatmapDecoding:
+    try:
+        return HeatmapDecoding(**fields)
+    except (TypeError, ValueError) as error:
+        raise ExportError(f'{Path(folder) / NAME}: codec cannot be used ({error})') from error
+
+
+def _calibration(folder: str | Path, fitted: Any) -> SpreadCalibration:
+    try:
+        return SpreadCalibration(fitted)
+    except (KeyError, TypeError, ValueError) as error:
+        where = f'{Path(folder) / NAME}: spread_calibration'
+        raise ExportError(f'{where} cannot be used ({error})') from error
 
 
 def _merged(manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

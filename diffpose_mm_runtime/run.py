@@ -39,8 +39,13 @@ def infer(
     Returns:
         Iterator[dict]: ``frame_id``, ``time``, ``frames_used``, ``replicated``, ``mode`` and
         ``instances``, coordinates in image pixels; docs/predictions.md has the fields.
+
+    Raises:
+        ValueError: An unknown mode, or a batch of nobody.
     """
     check_mode(mode)
+    if batch_size < 1:
+        raise ValueError(f'batch_size={batch_size} has to be at least 1')
     tracker = BoxTracker(tracking_thr)
     windows = FrameWindows(poser.frame_offsets, mode)
     waiting: list[Window] = []

@@ -1,6 +1,7 @@
 """``infer --engine``: a run by an exported model, with the runtime that needs no torch."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .defaults import output_folder
 ENGINES = tuple(FORMATS)
 TAKEN = (
     *('input', 'engine', 'model', 'boxes', 'out', 'mode', 'streaming', 'batch_size', 'steps'),
-    *('hypotheses', 'save_hypotheses', 'no_video', 'traceback', 'precision'),
+    *('hypotheses', 'save_hypotheses', 'no_video', 'no_report', 'traceback', 'precision'),
 )
 
 
@@ -28,6 +29,8 @@ def run_exported(args: argparse.Namespace, defaults: argparse.Namespace) -> dict
 
     Raises:
         ValueError: An argument is given that such a run does not take, or there are no boxes.
+        FileExistsError: There are predictions of that name already.
+        SystemExit: 130 after Ctrl-C; the frames before are kept.
     """
     foreign = [
         name
@@ -48,4 +51,8 @@ def run_exported(args: argparse.Namespace, defaults: argparse.Namespace) -> dict
     options.threads = 0
     options.mode = args.mode or 'offline'
     options.out = Path(args.out or output_folder(args.input, False))
-    return dict(files=[str(run(options))])
+    try:
+        return dict(files=[str(run(options))])
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        raise SystemExit(130) from None

@@ -4,11 +4,12 @@ import hashlib
 import mimetypes
 import os
 import os.path as osp
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+
+from diffpose_mm_runtime.frames import natural_order
 
 from ..files import data_files
 from ..identity import value_identity
@@ -25,7 +26,6 @@ from .frame_source import (
 
 # What the system's table of types may not hold.
 _PICTURES = {'.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.webp', '.tif', '.tiff', '.avif'}
-_DIGITS = re.compile(r'(\d+)')
 
 
 class Video(FrameSource):
@@ -111,8 +111,7 @@ class Pictures(FrameSource):
             ]
             if not names:
                 raise ValueError(f'folder {path} holds no images')
-            # 2.jpg before 10.jpg.
-            names.sort(key=lambda n: [int(s) if s.isdecimal() else s for s in _DIGITS.split(n)])
+            names.sort(key=natural_order)
             name = osp.basename(osp.abspath(path)) + '.mp4'
             return cls([osp.join(path, name) for name in names], as_clip, name)
         if path is None and isinstance(inputs, (str, os.PathLike)):

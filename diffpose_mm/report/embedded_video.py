@@ -31,6 +31,7 @@ BITS_PER_PIXEL = 0.05
 
 SMALLEST_SIDE = 160  # pixels of the longer side; nobody is recognised in less
 KEYFRAME_SECONDS = 0.5  # jumping to a frame decodes from the keyframe before it
+MAX_RATE = 2**31 - 1  # bits a second, which FFmpeg counts in 32 bits
 FILL = 0.9  # of the bound: rates are kept on average
 
 
@@ -195,9 +196,8 @@ def _encode(
         crf='24',
         bf='0',
         g=str(max(round(fps * KEYFRAME_SECONDS), 1)),
-        # libx264 takes a 32-bit number; a few frames may have all the room there is.
-        maxrate=str(min(int(rate), 2**31 - 1)),
-        bufsize=str(min(int(rate), 2**31 - 1)),
+        maxrate=str(min(int(rate), MAX_RATE)),
+        bufsize=str(min(int(rate), MAX_RATE)),
     )
     writer = VideoWriter(copy, fps, own, reader.pixel_aspect_ratio, options)
     first, last = int(predictions.frames[0]), int(predictions.frames[-1])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diffpose_mm.apis import DiffPoseInferencer
+from diffpose_mm.apis.defaults import weights_of_config
 from diffpose_mm.apis.windows import clip_offsets
 from diffpose_mm.engine.launch import one_line_errors
 from diffpose_mm.exporting import compare, export_settings, split, write_export
@@ -35,7 +36,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('config', help='config file, or the name of one in this package')
-    parser.add_argument('--checkpoint', required=True, help='a file, a folder, hf:NAME')
+    parser.add_argument(
+        '--checkpoint',
+        help='a file, a folder, hf:NAME; of diffpose_real by default the weights that come with it',
+    )
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
     parser.add_argument('--format', choices=list(ENGINE), default='onnx', help='(default: onnx)')
     parser.add_argument(
@@ -71,12 +75,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 def export(args: argparse.Namespace) -> dict[str, Any]:
     """Export as parsed arguments say."""
     check_installed(args.format)
-    inferencer = DiffPoseInferencer(
-        args.config, args.checkpoint, device='cpu', det_model='whole_image'
-    )
+    weights = args.checkpoint or weights_of_config(args.config)
+    if weights is None:
+        raise ValueError(f'no weights come with {args.config}: give --checkpoint FILE')
+    inferencer = DiffPoseInferencer(args.config, weights, device='cpu', det_model='whole_image')
     model = inferencer.model.eval()
     settings = export_settings(model, inferencer.cfg, clip_offsets(inferencer.cfg))
-    checkpoint = read_checkpoint(args.checkpoint)
+    checkpoint = read_checkpoint(weights)
     licence = args.licence
     if licence == 'not stated':
         licence = (checkpoint.get('meta') or {}).get('licence', licence)

@@ -84,3 +84,20 @@ def test_what_writes_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setattr(writing.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(SystemExit, match='needs: pip install onnx onnxscript'):
         run(tmp_path / 'out')
+
+
+def test_weights_that_come_with_a_config(tmp_path, monkeypatch):
+    """Broken if the config that has weights asked for them, or others were made of none."""
+    seen = []
+
+    def build(config, weights, **options):
+        seen.append((config, weights))
+        raise ValueError('seen enough')
+
+    monkeypatch.setattr(export, 'DiffPoseInferencer', build)
+    with pytest.raises(SystemExit, match='seen enough'):
+        export.main(['diffpose_real', '--out', str(tmp_path / 'out')])
+    assert seen == [('diffpose_real', 'shipped://diffpose-real')]
+    with pytest.raises(SystemExit, match='no weights come with .*: give --checkpoint FILE'):
+        export.main([str(CONFIG), '--out', str(tmp_path / 'out')])
+    assert len(seen) == 1

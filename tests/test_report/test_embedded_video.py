@@ -93,6 +93,12 @@ def test_what_browsers_do_not_know_is_encoded_anew(tmp_path):
     assert all(side % 2 == 0 for side in video.size)
 
 
+def test_a_short_video_and_a_large_bound(tmp_path):
+    """Broken if a bound over a fraction of a second gave a bit rate that FFmpeg cannot hold."""
+    path, predictions = made(tmp_path, 'a.avi')
+    assert embed_video(path, predictions, 10**9).is_copy
+
+
 def test_a_copy_fits_into_its_bound(tmp_path):
     """Broken if a page could be larger than was asked for."""
     generator = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from runtime_helpers import CHECKPOINT, CONFIG, walk
 from diffpose_mm.apis import DiffPoseInferencer
 from diffpose_mm_runtime import ExportedPoser, ExportError, StreamingExportedPoser, engines, infer
 from diffpose_mm_runtime.boxes import GivenBoxes
+from diffpose_mm_runtime.manifest import file_hash
 from diffpose_mm_runtime.windows import as_frame
 
 TOLERANCE = 1e-3  # image pixels; a crop of these boxes has more input pixels than image pixels
@@ -123,6 +124,65 @@ def drop_field(folder):
     manifest = json.loads(path.read_text())
     del manifest['codec']
     path.write_text(json.dumps(manifest))
+
+
+def with_fields(**fields):
+    """Changes fields of a manifest."""
+
+    def change(folder):
+        path = folder / 'manifest.json'
+        path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+    return change
+
+
+def cut_part(folder):
+    """A part that ends early, and a manifest written for it."""
+    path = folder / 'denoise.onnx'
+    path.write_bytes(path.read_bytes()[:1000])
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    with_fields(files={**manifest['files'], path.name: file_hash(path)})(folder)
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (with_fields(format='tflite'), "manifest.json: format 'tflite' is not read, but onnx and"),
+        (with_fields(format=['onnx']), 'is not read, but onnx and openvino are'),
+        (with_fields(files=['tokens.onnx']), 'manifest.json: files has to be an object'),
+        (with_fields(files={}), 'manifest.json: files has no entry tokens.onnx'),
+        (with_fields(keypoints='nose'), 'manifest.json: keypoints has to be a list of names'),
+        (with_fields(keypoints=['a'] * 3), 'keypoints has 3 names and flip_indices 17 entries'),
+        (with_fields(flip_indices=[0] * 17), 'manifest.json: flip_indices .* is not what export'),
+        (with_fields(skeleton=[[0, 17]]), 'manifest.json: skeleton .* is not what export'),
+        (with_fields(test_cfg=None), 'manifest.json: test_cfg None is not what export'),
+        (with_fields(test_cfg=dict(seed=0)), 'manifest.json: test_cfg .* is not what export'),
+        (with_fields(std=[1, 0, 1]), 'manifest.json: std .* is not what export'),
+        (with_fields(frame_offsets=[1, 2]), 'manifest.json: frame_offsets .* is not what export'),
+        (with_fields(codec=dict(type='x')), 'manifest.json: codec cannot be used .*type'),
+        (with_fields(spread_calibration=3), 'manifest.json: spread_calibration cannot be used'),
+        (cut_part, 'denoise.onnx cannot be loaded by onnxruntime'),
+    ],
+)
+def test_a_broken_manifest_is_named(change, message, exported, tmp_path):
+    """Broken if a field of another type ended in a traceback, or were found after frames."""
+    with pytest.raises(ExportError, match=message):
+        ExportedPoser(damaged(exported, tmp_path, change))
+
+
+def test_a_size_that_the_networks_do_not_have(exported, tmp_path):
+    """Broken if a manifest that does not fit its parts ended in the engine's own exception."""
+    manifest = json.loads((exported / 'manifest.json').read_text())
+    codec = {**manifest['codec'], 'heatmap_size': [12, 16]}
+    poser = ExportedPoser(damaged(exported, tmp_path, with_fields(codec=codec)))
+    with pytest.raises(ExportError, match='denoise.onnx cannot be run by onnxruntime on arrays of'):
+        entries(poser, *walk(1))
+
+
+def test_a_batch_of_nobody(exported):
+    """Broken if a batch size below 1 were found when the frames are there, or never."""
+    with pytest.raises(ValueError, match='batch_size=0 has to be at least 1'):
+        entries(ExportedPoser(exported), *walk(1), batch_size=0)
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_goes_on_after_an_interruption(rows, trained, tiny_posetrack, tmp_path, 
     assert steps == [[2], [1, 2]], 'only what was missing'
     for row, expected in zip(values, rows[1]):
         # Ranks of nearly equal numbers change places with the last digit of a sum.
-        assert row.pop('Spearman') == pytest.approx(expected['Spearman'], abs=5e-3)
+        assert row.pop('Spearman', None) == pytest.approx(expected.get('Spearman'), abs=5e-3)
         rest = {name: value for name, value in expected.items() if name != 'Spearman'}
         assert row == pytest.approx(rest, rel=1e-3, abs=1e-6)
     assert not list(tmp_path.glob('predictions-*'))
