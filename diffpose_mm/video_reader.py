@@ -49,6 +49,17 @@ class VideoFrame:
     fault: str | None = None
 
 
+def open_container(url: str, **options: Any) -> Any:
+    """``av.open``, for which titles in another encoding than UTF-8 are no reason to refuse a video.
+
+    PyAV 19 replaces what it cannot decode by itself, and no longer has the argument.
+    """
+    opened: Any = av.open
+    if int(av.__version__.split('.')[0]) < 19:
+        options['metadata_errors'] = 'replace'
+    return opened(url, **options)
+
+
 class VideoReader:
     """The frames of a video file or of a network stream, in order, each once.
 
@@ -140,14 +151,7 @@ class VideoReader:
         url = self.source if self.is_stream else 'file:' + osp.abspath(self.source)
         timeout = (OPEN_TIMEOUT, READ_TIMEOUT) if self.is_stream else None
         try:
-            open_container: Any = av.open  # releases differ in its arguments
-            try:
-                # Titles in another encoding than UTF-8 are no reason to refuse a video.
-                return open_container(
-                    url, options=options, timeout=timeout, metadata_errors='replace'
-                )
-            except TypeError:  # PyAV 19 decodes them when they are asked for
-                return open_container(url, options=options, timeout=timeout)
+            return open_container(url, options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if self.is_stream:
                 raise OSError(f'{self.label} cannot be opened: {reason_of(error)}') from error

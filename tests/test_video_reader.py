@@ -306,3 +306,33 @@ def test_no_frame_outlives_its_turn(tmp_path):
     finally:
         gc.enable()
     assert max(alive) <= 8, alive
+
+
+@pytest.mark.parametrize('release', ['18.1.0', '19.0.2'])
+def test_open_container_knows_the_arguments_of_a_release(release, monkeypatch):
+    """Broken if pages or videos could not be made beside a PyAV that took an argument away."""
+    asked = []
+    monkeypatch.setattr(video_reader.av, '__version__', release)
+    monkeypatch.setattr(video_reader.av, 'open', lambda url, **options: asked.append(options))
+    video_reader.open_container('file:walk.mp4', timeout=None)
+    assert asked == [
+        dict(timeout=None, **({} if release > '19' else dict(metadata_errors='replace')))
+    ]
+
+
+def test_a_title_in_another_encoding_is_no_reason_to_refuse(tmp_path):
+    """Broken if a video from an old camera, whose title is no UTF-8, could not be read."""
+    path = tmp_path / 'old.mkv'
+    with av.open(str(path), 'w') as container:
+        container.metadata['title'] = 'ZZZZ'
+        stream = container.add_stream('mpeg4', rate=10)
+        stream.width = stream.height = 64
+        frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format='rgb24')
+        for packet in (*stream.encode(frame), *stream.encode()):
+            container.mux(packet)
+    data = path.read_bytes()
+    assert data.count(b'ZZZZ') == 1
+    path.write_bytes(data.replace(b'ZZZZ', bytes([0xE4, 0xF6, 0xFC, 0xFF])))
+    with video_reader.open_container(str(path)) as container:
+        assert len(list(container.decode(video=0))) == 1
+    assert len(list(VideoReader(str(path)))) == 1

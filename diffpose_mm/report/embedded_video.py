@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from ..identity import files_identity
-from ..video_reader import VideoReader
+from ..video_reader import VideoReader, open_container
 from ..video_writer import VideoWriter
 from .predictions import Predictions
 
@@ -114,7 +114,7 @@ def _playable_kind(path: str, reader: VideoReader, predictions: Predictions) -> 
     times = predictions.times
     if predictions.faults or not np.isfinite(times).all() or predictions.frames[0] != 0:
         return None
-    with av.open('file:' + osp.abspath(path), metadata_errors='replace') as container:
+    with open_container('file:' + osp.abspath(path)) as container:
         video = container.streams.best('video')
         if video is None or video.codec_context is None:
             return None
