@@ -7,22 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from ..files import PART, writing
+from ..interchange.long_table import JOINT_COLUMNS as COLUMNS
 from .records import Result
 from .sink import RunInfo, Sink
-
-COLUMNS = (
-    'frame_id',
-    'time',
-    'track_id',
-    'person',
-    'bbox_score',
-    'keypoint',
-    'x',
-    'y',
-    'score',
-    'std_x',
-    'std_y',
-)
 
 
 class CSVFiles(Sink):

@@ -16,7 +16,7 @@ from ..keypoint_sets import KEYPOINT_SETS, find_keypoint_set
 from .requirements import needed
 from .table import NO_TRACK, PoseTable, TableBuilder
 
-COLUMNS = (
+JOINT_COLUMNS = (
     'frame_id',
     'time',
     'track_id',
@@ -28,12 +28,10 @@ COLUMNS = (
     'score',
     'std_x',
     'std_y',
-    'bbox_x1',
-    'bbox_y1',
-    'bbox_x2',
-    'bbox_y2',
 )
-"""Those of ``infer --format csv``, and the box. Image pixels; seconds; empty where not known."""
+"""Those of ``infer --format csv``."""
+COLUMNS = (*JOINT_COLUMNS, 'bbox_x1', 'bbox_y1', 'bbox_x2', 'bbox_y2')
+"""The box beside. Image pixels; seconds; empty where not known."""
 _WHOLE = ('frame_id', 'track_id', 'person')
 
 

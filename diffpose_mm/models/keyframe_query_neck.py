@@ -60,7 +60,9 @@ class KeyframeQueryNeck(PositionedClipNeck):
             init_cfg,
         )
         if num_layers < 1:
-            raise ValueError(f'KeyframeQueryNeck: num_layers must be at least 1, got {num_layers}')
+            raise ValueError(
+                f'{type(self).__name__}: num_layers must be at least 1, got {num_layers}'
+            )
         self.patch_embed = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
         self.kept_keys = KeptKeys(embed_dims, num_layers)
         self.layers = nn.ModuleList(
@@ -77,13 +79,25 @@ class KeyframeQueryNeck(PositionedClipNeck):
         return self.kept_keys(self.patch_embed(feats))
 
     def fuse(self, tokens: Tensor) -> Tensor:
-        """Queries of the keyframe, and the MLP: (N, T, (1 + 2L) D, H, W) -> (N, C, H, W)."""
+        """Queries, and the MLP: (N, T, (1 + 2L) D, H, W) -> (N, C, H, W)."""
         height, width = tokens.shape[3:]
         places = self.position_embedding
         frames, kept = self.kept_keys.split(tokens, places)
-        queries = frames[:, self.keyframe_index] + places[self.keyframe_index]
-        queries = queries.flatten(2).transpose(1, 2)
-        for layer, (keys, values) in zip(self.layers, kept):
-            queries = layer(queries, keys, values)
-        merged = self.aggregate(self.norm(queries))
+        keyframe = frames[:, self.keyframe_index] + places[self.keyframe_index]
+        merged = self.merge(keyframe.flatten(2).transpose(1, 2), kept)
+        merged = self.aggregate(self.norm(merged))
         return merged.transpose(1, 2).unflatten(2, (height, width))
+
+    def merge(self, keyframe: Tensor, kept: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """What the clip adds to the keyframe's tokens.
+
+        Args:
+            keyframe: (N, H*W, D), with their places.
+            kept: For each layer keys and values of all frames, each (N, T*H*W, D).
+
+        Returns:
+            (N, H*W, D).
+        """
+        for layer, (keys, values) in zip(self.layers, kept):
+            keyframe = layer(keyframe, keys, values)
+        return keyframe
