@@ -290,8 +290,9 @@ class ArchiveRun:
             if sum(other.get(step) == frame for other in deaths) >= enough
         }
         if same:
-            (step, frame), *_ = same.items()
-            reason = f'killed a worker {enough} times in one place ({step}, frame {frame})'
+            # Decoding goes on beside the other steps, and may be at the same frame by chance.
+            where = '; '.join(f'{step}, frame {frame}' for step, frame in same.items())
+            reason = f'killed a worker {enough} times in one place ({where})'
         elif len(deaths) >= MAX_DEATHS:
             reason = f'killed a worker {len(deaths)} times in different places'
         else:

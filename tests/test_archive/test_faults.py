@@ -118,7 +118,8 @@ def test_a_video_that_kills_its_worker_twice_is_quarantined(videos, tmp_path):
     report = run_archive(entries, out, pool=pool, stretch=12)
     (reason,) = report.failed.values()
     assert report.deaths == 2 and report.done == 3 and len(report.quarantined) == 1
-    assert 'killed a worker 2 times in one place (pose, frame ' in reason
+    where = reason.partition('killed a worker 2 times in one place (')[2]
+    assert 'pose, frame ' in where, 'the step that kills is not named'
     assert_undisturbed(out, expected)
     assert not Path(Output(str(out)).parquet(entries[3].key)).exists()
 
@@ -127,6 +128,15 @@ def test_a_video_that_kills_its_worker_twice_is_quarantined(videos, tmp_path):
     assert again.failed == report.failed
     mended = run_archive(entries, out, stretch=12, retry=True)
     assert (mended.done, mended.before, mended.failed) == (1, 3, {})
+
+
+def test_every_step_that_was_at_its_place_is_named(videos, tmp_path, monkeypatch):
+    """Broken if the decoder, ahead by chance as far each time, hid the step that kills."""
+    _, entries, _ = videos
+    monkeypatch.setattr(archive_run, 'read_places', lambda path: (dict(decode=9, pose=4), None))
+    pool = InlinePool(EngineSource(FACTORY, {}), lambda unit: unit.kind == 'whole')
+    report = run_archive(entries[1:2], tmp_path, pool=pool)
+    assert '(decode, frame 9; pose, frame 4)' in str(report.failed)
 
 
 def test_workers_that_die_at_other_places_each_time_are_given_up_on(videos, tmp_path, monkeypatch):
