@@ -122,15 +122,17 @@ def random_truth(seed):
     """Videos of mixed lengths on some workers, to which a frame takes a tenth up to a second."""
     generator = random.Random(seed)
     workers = generator.choice([1, 2, 3, 4, 8, 16])
-    count = workers * generator.choice([1, 3, 10])
+    count = workers * generator.choice([1, 2, 5])
     spread = generator.choice([0.3, 1.2])
     lengths = [max(5, round(generator.lognormvariate(5.0, spread))) for _ in range(count)]
     for _ in range(generator.choice([0, 0, 1, workers])):
-        lengths[generator.randrange(count)] = generator.randrange(2000, 5000)
-    stretch = generator.choice([128, 512, 1024])
+        lengths[generator.randrange(count)] = generator.randrange(800, 2500)
+    stretch = generator.choice([128, 256, 512])
     seconds = generator.uniform(100, 500) / max(stretch, 512)  # of a frame
     share = generator.uniform(0.2, 0.8)
     find, pose = share * seconds, (1 - share) * seconds
+    while sum(lengths) * seconds < 200 * workers:  # a minute is to be a part of it
+        lengths.append(generator.choice(lengths))
     whole = max(find, pose) if generator.random() < 0.3 else find + pose
     return Truth(
         lengths,
@@ -138,14 +140,18 @@ def random_truth(seed):
         dict(whole=whole, find=find, pose=pose, finish=0.002 * whole),
         stretch,
         generator.uniform(0, 20),
-        generator.uniform(0, 3) / count,
+        generator.uniform(0, 3) / len(lengths),
         generator.uniform(0, 1),
         Settings((-2, -1, 0, 1, 2), 'offline', 8, streaming=generator.random() < 0.5),
     )
 
 
 def told(truth, folder, monkeypatch, interval=5.0):
-    """Lines of a run on what is left: time, seconds left, whether it is guessed; and its end."""
+    """Lines of a run on what is left, up to the first one after a minute; and when it ended.
+
+    Returns:
+        tuple: A list of (time, seconds left, whether it is guessed), and seconds.
+    """
     pool, said = VirtualPool(truth), []
     clock = SimpleNamespace(monotonic=lambda: pool.now)
     monkeypatch.setattr(archive_run, 'time', clock)
@@ -165,6 +171,8 @@ def told(truth, folder, monkeypatch, interval=5.0):
         def posed(done, videos, frames, total, left, failed, guessed=False):
             if left is not None:
                 lines.append((pool.now, left, guessed))
+            if left is not None and pool.now >= 60:
+                run._line._interval = float('inf')
 
         monkeypatch.setattr(run._line, 'posed', posed)
         report = run()
