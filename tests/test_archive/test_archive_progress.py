@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from archive_cases import FACTORY, InlinePool, pictures, run_archive, write_mp4
+from archive_cases import FACTORY, InlinePool, pictures, run_archive, table, write_mp4
 from virtual_pool import Truth, random_truth, told
 
 from diffpose_mm.archive import run as archive_run
@@ -19,18 +19,21 @@ RATES = dict(whole=0.2, find=0.12, pose=0.08, finish=0.001)
 
 
 def error(truth, folder, monkeypatch):
-    """Of the first line after a minute, in shares of the whole time; and whether it was guessed."""
+    """Of the first line after a minute that says no "about", in shares of the whole time; and when.
+
+    Before that a pass that is still to come has not been measured.
+    """
     lines, total = told(truth, folder, monkeypatch)
-    at, left, guessed = next(line for line in lines if line[0] >= 60)
-    return (at + left - total) / total, guessed
+    at, left, _ = next(line for line in lines if line[0] >= 60 and not line[2])
+    return (at + left - total) / total, at
 
 
 @pytest.mark.parametrize('seed', range(20))
 def test_the_first_line_after_a_minute_is_right_within_a_few_per_cent(tmp_path, monkeypatch, seed):
     """Broken if the end, with fewer pieces than workers, the start of workers and pieces, stretches
     that wait for others, or a pass that nobody has measured yet were reckoned wrongly."""
-    found, guessed = error(random_truth(seed), tmp_path, monkeypatch)
-    assert not guessed and abs(found) <= 0.05
+    found, at = error(random_truth(seed), tmp_path, monkeypatch)
+    assert abs(found) <= 0.05 and at < 200
 
 
 @pytest.mark.parametrize(
@@ -53,12 +56,26 @@ def test_what_work_over_workers_gets_wrong_is_right(tmp_path, monkeypatch, truth
 def test_both_passes_are_measured_early(tmp_path, monkeypatch):
     """Broken if nobody knew what posing costs before ten minutes of finding are through."""
     truth = Truth([3010, 40], 1, RATES)
-    assert not error(truth, tmp_path, monkeypatch)[1]
+    assert error(truth, tmp_path, monkeypatch)[1] < 70
     plan = Plan(Entry('a.mp4', 'a.mp4'), 5, 9005, 25.0, 96, 64, 360.0, 1.0, {})
     assert plan.edges(2000, 8) == [5, 133, 261, 2005, 4005, 6005]
     assert plan.edges(100, 8)[:3] == [5, 109, 213]
     assert replace(plan, from_start='AVI').edges(2000, 8)[:3] == [5, 2005, 4005]
     assert plan.edges(10000, 8) == [5]
+
+
+def test_short_stretches_at_the_start_are_seams_like_others(tmp_path):
+    """Broken if what is known early were paid for with other poses."""
+    write_mp4(tmp_path / 'walk.mp4', pictures(200))
+    entries = read_entries([str(tmp_path / 'walk.mp4')])
+    pool = InlinePool(EngineSource(FACTORY, {}))
+    run_archive(entries, tmp_path / 'cut', pool=pool, stretch=128)
+    assert [u.first for u in pool.done if u.kind == 'find'] == [0, 18, 36, 129]
+    order = [unit.kind for unit in pool.done]
+    assert order.index('pose') < len(order) - 1 - order[::-1].index('find')
+    run_archive(entries, tmp_path / 'whole', stretch=1000)
+    key = entries[0].key
+    assert table(tmp_path / 'cut', key) == table(tmp_path / 'whole', key)
 
 
 def test_a_frame_of_a_pass_that_nobody_has_measured_is_reckoned_from_the_others():

@@ -147,7 +147,7 @@ def random_truth(seed):
 
 
 def told(truth, folder, monkeypatch, interval=5.0):
-    """Lines of a run on what is left, up to the first one after a minute; and when it ended.
+    """Lines of a run, up to the first one after a minute that says no "about"; and when it ended.
 
     Returns:
         tuple: A list of (time, seconds left, whether it is guessed), and seconds.
@@ -171,7 +171,7 @@ def told(truth, folder, monkeypatch, interval=5.0):
         def posed(done, videos, frames, total, left, failed, guessed=False):
             if left is not None:
                 lines.append((pool.now, left, guessed))
-            if left is not None and pool.now >= 60:
+            if left is not None and pool.now >= 60 and not guessed:
                 run._line._interval = float('inf')
 
         monkeypatch.setattr(run._line, 'posed', posed)
