@@ -25,7 +25,7 @@ def test_a_folder_is_posed_by_workers_and_gone_on_with(videos, tmp_path, capsys)
     arguments += ['--workers', '2', '--streaming', '--batch-size', '2', '--json']
     assert archive.main([*arguments, '--dry-run']) is None
     plan = capsys.readouterr().out
-    assert '0.mp4: 30 frames, 120x90, 10.00 frames/s' in plan and '3 pieces' in plan
+    assert '0.mp4: 30 frames, 120x90, 10.00 frames/s, 3.0 s, ' in plan and '3 pieces' in plan
     assert '2 videos, 39 frames, 4 s of video' in plan and '2.mp4 failed' in plan
     assert not (tmp_path / 'out/poses').exists()
 
