@@ -15,7 +15,7 @@ from diffpose_mm.archive.ray_pool import RayPool
 from diffpose_mm.archive.units import Death, Unit
 
 SOURCE = EngineSource(FACTORY, {})
-PATIENCE = 120
+PATIENCE = 300
 """Seconds, after which Ray is held to hang."""
 real = pytest.param(
     'real',
