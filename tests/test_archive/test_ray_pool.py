@@ -51,6 +51,8 @@ def test_an_archive_on_ray_is_that_of_this_process(tmp_path, monkeypatch, ray):
         write_mp4(tmp_path / f'{name}.mp4', pictures(count, seed=ord(name)))
     entries = read_entries([str(tmp_path)])
     run_archive(entries, tmp_path / 'here', stretch=12)
+    # Ray's workers give way to whatever else runs, and would begin last where other tests do.
+    monkeypatch.setenv('RAY_worker_niceness', '0')
     if ray == 'fake':
         use_fake(monkeypatch)
     pool = RayPool(SOURCE, 'local', workers=1, threads=1)
