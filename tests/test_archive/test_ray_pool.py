@@ -2,10 +2,12 @@
 
 import importlib.util
 import logging
+import os
+import sys
 import time
 
 import pytest
-from archive_cases import FACTORY, pictures, run_archive, table, write_mp4
+from archive_cases import FACTORY, PROJECT, pictures, run_archive, table, write_mp4
 from fake_ray import FakeRay
 
 from diffpose_mm.archive import ray_pool
@@ -53,6 +55,8 @@ def test_an_archive_on_ray_is_that_of_this_process(tmp_path, monkeypatch, ray):
     run_archive(entries, tmp_path / 'here', stretch=12)
     # Ray's workers give way to whatever else runs, and would begin last where other tests do.
     monkeypatch.setenv('RAY_worker_niceness', '0')
+    # They import what this process imports: the package, and the engine of the project.
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(PROJECT.parents[1]), *sys.path]))
     if ray == 'fake':
         use_fake(monkeypatch)
     pool = RayPool(SOURCE, 'local', workers=1, threads=1)
@@ -68,7 +72,8 @@ def test_an_archive_on_ray_is_that_of_this_process(tmp_path, monkeypatch, ray):
         assert until(pool, lambda answers: pool.idle()) == []
         pool.give(None)
         ((asked, answer),) = until(pool, bool)
-        assert asked is None and answer.found['settings'].batch_size == 3
+        assert asked is None and answer.status == 'done', answer.reason
+        assert answer.found['settings'].batch_size == 3
         pool.give(unit)
         ((asked, answer),) = until(pool, bool)
         assert asked == unit and answer.found.frames == 40
