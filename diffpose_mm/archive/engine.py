@@ -54,6 +54,12 @@ class Settings:
         """Frames after a keyframe that its window sees."""
         return self.offsets[-1] if self.mode == 'offline' else 0
 
+    @property
+    def lead(self) -> int:
+        """Frames, at most, that a stretch is posed before its first: see the joiner."""
+        span, size = self.look_back + self.look_ahead, self.batch_size
+        return (-(-2 * span // size) + 1) * size if self.streaming else 0
+
 
 @dataclass(frozen=True)
 class Engine:

@@ -30,6 +30,7 @@ OPTIONS: dict[str, type | tuple[type, ...]] = dict(
     tracking_thr=(int, float),
 )
 """What a manifest may set for one video, fields of :class:`InferenceOptions`."""
+ADVICE = 'is an address: mount the storage and give the path there, or copy to a disk'
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Entry:
         return self.start > 0 or self.end < math.inf
 
 
+def is_address(path: str) -> bool:
+    """Whether it is something like s3://bucket/name, and no path."""
+    return re.match(r'[a-z][a-z0-9+.-]+://', path, re.IGNORECASE) is not None
+
+
 def read_entries(inputs: Sequence[str], patterns: Sequence[str] = ()) -> list[Entry]:
     """The videos that a user names, each once, in order.
 
@@ -84,10 +90,8 @@ def read_entries(inputs: Sequence[str], patterns: Sequence[str] = ()) -> list[En
     """
     entries: list[Entry] = []
     for item in inputs:
-        if re.match(r'[a-z][a-z0-9+.-]+://', item, re.IGNORECASE):
-            raise ValueError(
-                f'{item} is an address: copy the videos to a disk that is mounted here'
-            )
+        if is_address(item):
+            raise ValueError(f'{item} {ADVICE}')
         if osp.isdir(item):
             entries += _of_folder(item, patterns)
         elif not osp.exists(item):
@@ -158,6 +162,8 @@ def _entry(where: str, row: dict, manifest: str = '') -> Entry:
         raise ValueError(f'{where}: path is empty')
     folder = osp.dirname(osp.abspath(manifest or where))
     path, boxes = str(row['path']), str(row.get('boxes', ''))
+    for file in filter(is_address, (path, boxes)):
+        raise ValueError(f'{where}: {file} {ADVICE}')
     seconds = {}
     for name, default in (('start', 0.0), ('end', math.inf)):
         try:

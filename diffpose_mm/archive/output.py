@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from ..files import atomic_write, lock_file, prepare_folder, read_json
 from ..identity import differences
-from .manifest import Entry
+from .manifest import Entry, is_address
 from .plan import Plan
 from .table import read_shared
 
@@ -33,9 +33,17 @@ class Output:
 
     Args:
         folder: It is made if it is not there.
+
+    Raises:
+        ValueError: It is an address and no folder.
     """
 
     def __init__(self, folder: str) -> None:
+        if is_address(folder):
+            raise ValueError(
+                f'--out {folder} is an address: give a folder (of a disk, or of storage that is '
+                'mounted), and copy its poses/ there afterwards; what lies in it is always whole'
+            )
         self.folder = osp.abspath(folder)
         self._lock: IO[Any] | None = None
 

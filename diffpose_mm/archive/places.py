@@ -5,15 +5,23 @@ in a step does so at the same frame again, and a worker that is killed by chance
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from diffpose_mm_runtime.people import Person
 
 STEPS = ('open', 'decode', 'find', 'pose', 'finish')
 _WIDTH = 12
 _NOWHERE = -1
+
+
+class Passed(NamedTuple):
+    """How fast a pass runs: frames that have come out between two batches, and seconds."""
+
+    frames: int = 0
+    seconds: float = 0.0
 
 
 class Places:
@@ -26,8 +34,10 @@ class Places:
     def __init__(self, path: str) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o666)
-        for number in range(len(STEPS) + 1):
+        for number in range(len(STEPS) + 2):
             self._put(number, _NOWHERE)
+        self._passed, self._is_new_batch = 0, False
+        self._first: float | None = None
 
     def _put(self, number: int, value: int) -> None:
         os.pwrite(self._file, b'%*d' % (_WIDTH, value), number * _WIDTH)
@@ -41,10 +51,23 @@ class Places:
             yield
         finally:
             self._put(number, _NOWHERE)
+            self._is_new_batch = self._is_new_batch or step in ('find', 'pose')
 
-    def reached(self, frame: int) -> None:
-        """A frame was decoded."""
-        self._put(len(STEPS), frame)
+    def passed(self) -> None:
+        """A frame has come out of the pass.
+
+        They come by batches: what is written down are the frames of all batches before, and the
+        time since the first one was through, so that neither the start of a pass nor half a batch
+        counts.
+        """
+        if self._is_new_batch:
+            now, self._is_new_batch = time.perf_counter(), False
+            self._first = now if self._first is None else self._first
+            self._put(len(STEPS), self._passed)
+            self._put(len(STEPS) + 1, round(1000 * (now - self._first)))
+            self._passed += 1
+        elif self._first is not None:
+            self._passed += 1
 
     def close(self) -> None:
         """Close the file."""
@@ -80,16 +103,16 @@ class WatchedPoser:
             return self._poser(jobs)
 
 
-def read_places(path: str) -> tuple[dict[str, int], int | None]:
-    """The steps that a worker is in, each with its frame, and the last frame decoded."""
+def read_places(path: str) -> tuple[dict[str, int], Passed]:
+    """The steps that a worker is in, each with its frame, and how fast the pass runs."""
     try:
         with open(path, 'rb') as file:
             data = file.read()
         numbers = [int(data[i : i + _WIDTH]) for i in range(0, len(data), _WIDTH)]
     except (OSError, ValueError):
-        return {}, None
-    if len(numbers) != len(STEPS) + 1:
-        return {}, None
-    *steps, last = numbers
+        return {}, Passed()
+    if len(numbers) != len(STEPS) + 2:
+        return {}, Passed()
+    *steps, frames, milliseconds = numbers
     found = {step: n for step, n in zip(STEPS, steps) if n != _NOWHERE}
-    return found, None if last == _NOWHERE else last
+    return found, Passed(max(frames, 0), max(milliseconds, 0) / 1000)

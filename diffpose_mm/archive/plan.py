@@ -19,6 +19,9 @@ from .manifest import Entry
 
 KEYFRAME_SPACING = 64
 """Keyframes closer than this are not all kept: a video of keyframes alone has one a frame."""
+LEAST = 128
+"""Frames of a stretch from which on the first two of a video are a 16th of it: then finding and
+posing have both been measured early, for the time that is left."""
 MAX_STRETCHES_FROM_START = 8
 """Of a video that is decoded from its start for each, so that decoding costs at most 4.5 times."""
 
@@ -67,7 +70,11 @@ class Plan:
             length = max(length, -(-self.frames // MAX_STRETCHES_FROM_START))
         length = -(-max(length, 1) // batch_size) * batch_size
         count = max(1, round(self.frames / length))
-        return [self.first + k * length for k in range(count)]
+        edges = [self.first + k * length for k in range(count)]
+        if count > 1 and length >= LEAST and not self.from_start:
+            short = -(-max(length // 16, 16) // batch_size) * batch_size
+            edges[1:1] = [e for e in (self.first + short, self.first + 2 * short) if e < edges[1]]
+        return edges
 
     def entrance(self, number: int) -> tuple[int, int, int]:
         """The last keyframe at or before a frame."""

@@ -15,6 +15,9 @@ from .engine import EngineSource
 from .requirements import needed
 from .units import Answer, Death, Unit, Worker
 
+MAX_STARTS = 10
+"""Actors that end one after the other before any of them is there."""
+
 
 @dataclass
 class _Slot:
@@ -68,6 +71,8 @@ class RayPool:
         room = self._ray.cluster_resources()
         processors = room.get('CPU', 1.0)
         if gpus and room.get('GPU', 0.0) < gpus:
+            if self._own:
+                self._ray.shutdown()
             raise ValueError(
                 f'--gpus-per-model {gpus:g}: the cluster has {room.get("GPU", 0.0):g} GPUs'
             )
@@ -83,7 +88,7 @@ class RayPool:
         )
         self._told = source, dict(device='cuda' if gpus else 'cpu')
         self._slots = [self._begin() for _ in range(count)]
-        self._waited = 0.0
+        self._waited, self._failed_starts = 0.0, 0
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -103,7 +108,11 @@ class RayPool:
         slot.unit, slot.reference = unit, slot.actor.do.remote(unit)
 
     def wait(self, timeout: float) -> list[tuple[Unit | None, Any]]:
-        """See :meth:`.local_pool.LocalPool.wait`."""
+        """See :meth:`.local_pool.LocalPool.wait`.
+
+        Raises:
+            ValueError: No worker can begin.
+        """
         waiting = {slot.reference: slot for slot in self._slots if slot.reference is not None}
         if not waiting:
             return []
@@ -115,16 +124,26 @@ class RayPool:
             slot = waiting[reference]
             try:
                 answer = self._ray.get(reference)
-            except self._ray.exceptions.RayError:
+            except self._ray.exceptions.RayError as error:
                 if slot.ready:
                     found.append((slot.unit, Death()))
+                else:
+                    self._start_failed(error)
                 self._slots[self._slots.index(slot)] = self._begin()
                 continue
             slot.reference = None
             if slot.ready:
                 found.append((slot.unit, answer))
-            slot.ready = True
+            slot.ready, self._failed_starts = True, 0
         return found
+
+    def _start_failed(self, error: Exception) -> None:
+        self._failed_starts += 1
+        if self._failed_starts >= MAX_STARTS:
+            raise ValueError(
+                f'{MAX_STARTS} workers in a row ended before they had begun: is diffpose_mm '
+                f'installed on all nodes? The last one: {" ".join(str(error).split())[:500]}'
+            ) from error
 
     def _warn(self, seconds: float) -> None:
         before, self._waited = self._waited, self._waited + seconds if seconds else 0.0

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..identity import value_identity
+from .costs import Costs
 from .engine import Settings
+from .forecast import Waiting, seconds_left
 from .manifest import Entry
 from .output import Output, write_json
 from .places import read_places
 from .plan import Plan
-from .progress import Costs, ProgressLine, seconds_left
+from .progress import ProgressLine
 from .stretch_reader import NotExactError
 from .units import Answer, Death, Unit
 from .video_job import PRIORITY, VideoJob
@@ -121,7 +124,7 @@ class ArchiveRun:
         Raises:
             OSError, ValueError: No video can be worked on.
         """
-        todo = []
+        todo: deque[Unit] = deque()
         for entry in self.entries:
             failure = self.output.failure(entry.key)
             if failure and failure['quarantined'] and not self.retry:
@@ -133,12 +136,14 @@ class ArchiveRun:
             else:
                 self.plans[entry.key] = known
         while todo or self._running:
-            self._line(0, len(self.entries), 0, 0, None, len(self.report.failed))
+            if self._line.is_due():
+                failed = len(self.report.failed)
+                self._line.planned(len(self.plans), len(self.entries), failed)
             while todo and self.pool.idle():
-                self._give(todo.pop(0))
+                self._give(todo.popleft())
             for unit, answer in self.pool.wait(1.0):
                 again = self._plan_answered(unit, answer)
-                todo += [] if again is None else [again]
+                todo.extend([] if again is None else [again])
         return [self.plans[e.key] for e in self.entries if e.key in self.plans]
 
     def _plan_answered(self, unit: Unit | None, answer: Answer | Death) -> Unit | None:
@@ -201,8 +206,10 @@ class ArchiveRun:
         self._identity = value_identity(answer.found['identity'])
 
     def _work(self, plans: Sequence[Plan]) -> None:
-        waiting = list(reversed(plans))
-        total = sum(plan.frames for plan in plans)
+        assert self._settings is not None
+        settings = self._settings
+        waiting = Waiting(plans, self.stretch, settings.batch_size, settings.lead)
+        total = waiting.frames
         while waiting or self._jobs:
             while self.pool.idle():
                 unit = self._next(waiting)
@@ -214,7 +221,7 @@ class ArchiveRun:
                 self._answered(done, answer)
             self._tell(waiting, total)
 
-    def _next(self, waiting: list[Plan]) -> Unit | None:
+    def _next(self, waiting: Waiting) -> Unit | None:
         for priority in sorted(set(PRIORITY.values())):
             for key in list(self._jobs):
                 try:
@@ -262,7 +269,9 @@ class ArchiveRun:
             assert unit.plan is not None
             self._not_exact(job, unit.plan, answer.reason)
         else:
-            self._costs.add(unit.kind, answer.found['frames'], time.monotonic() - started)
+            seconds = time.monotonic() - started - answer.start_up
+            self._costs.add_piece(unit.kind, job.frames_of(unit), seconds)
+            self._costs.add_rate(unit.kind, *read_places(unit.progress)[1])
             if job.answered(unit):
                 self._done(job, answer.found)
 
@@ -323,24 +332,32 @@ class ArchiveRun:
     def _take_back(self, unit: Unit) -> float:
         return self._running.pop((unit.entry.key, unit.name))[1]
 
-    def _tell(self, waiting: Sequence[Plan], total: int) -> None:
-        left = dict(whole=float(sum(plan.frames for plan in waiting)), find=0.0, pose=0.0)
-        for job in self._jobs.values():
-            for kind, frames in job.frames_left().items():
-                left[kind] += frames
-        now = time.monotonic()
-        running: dict[str, tuple[float, float]] = {}
-        for unit, started in self._running.values():
-            _, reached = read_places(unit.progress)
-            if unit.kind in left and reached is not None:
-                first = unit.plan.first if unit.kind == 'whole' and unit.plan else unit.first
-                first = unit.task.lead if unit.task is not None else first
-                frames = max(0, reached + 1 - first)
-                before = running.get(unit.kind, (0.0, 0.0))
-                running[unit.kind] = before[0] + frames, before[1] + now - started
-                left[unit.kind] = max(0.0, left[unit.kind] - frames)
-        costs = self._costs.with_running(running)
-        gone = max(0.0, total - left['whole'] - max(left['find'], left['pose']))
-        done = self.report.done + self.report.before
-        remaining = seconds_left(costs, left, len(self.pool))
-        self._line(done, len(self.entries), gone, total, remaining, len(self.report.failed))
+    def _tell(self, waiting: Waiting, total: int) -> None:
+        if not self._line.is_due():
+            return
+        assert self._settings is not None
+        uncounted = 1.5 * self._settings.batch_size
+        costs, numbers = self._costs.copy(), {key: i for i, key in enumerate(self._jobs)}
+        videos = [job.left() for job in self._jobs.values()]
+        rest = [dict.fromkeys(PRIORITY, 0.0) for _ in videos]  # frames of each kind
+        running = []
+        for unit, _ in self._running.values():
+            if unit.entry.key in numbers:  # and not given up
+                number = numbers[unit.entry.key]
+                _, passed = read_places(unit.progress)
+                costs.add_rate(unit.kind, *passed)
+                frames = self._jobs[unit.entry.key].frames_of(unit) - passed.frames
+                # The last batch that is through has not been counted, nor half of the next one.
+                frames = max(0.0, frames - (uncounted if passed.frames else 0.0))
+                running.append((number, unit.kind, frames))
+                rest[number][unit.kind] += frames
+        for frames_of, video in zip(rest, videos):
+            for kind, frames in video.pieces:
+                frames_of[kind] += frames
+        kinds = {k for frames_of in rest for k, n in frames_of.items() if n} | waiting.kinds
+        guessed = any(not costs.is_measured(kind) for kind in kinds - {'finish'})
+        open_frames = sum(max(f['whole'], f['find'], f['pose']) for f in rest)
+        gone = max(0.0, total - waiting.frames - open_frames)
+        left = seconds_left(costs, videos, running, waiting, len(self.pool))
+        done, failed = self.report.done + self.report.before, len(self.report.failed)
+        self._line.posed(done, len(self.entries), gone, total, left, failed, guessed)

@@ -63,7 +63,6 @@ def watched(frames: Iterable[VideoFrame], first: int, places: Places) -> Iterato
             frame = next(iterator, None)
         if frame is None:
             return
-        places.reached(frame.number)
         number = frame.number + 1
         yield frame
 
@@ -148,6 +147,7 @@ def pose_whole(engine: Engine, plan: Plan, places: Places) -> Iterator[dict]:
         readable = 0
         for result in pipeline.merged(results, keypoints, False):
             readable += result.frame.fault is None
+            places.passed()
             yield pose_entry(result)
     if not readable:
         raise ValueError(f'{plan.entry.path}: no frame could be read')
@@ -181,6 +181,7 @@ def find_stretch(
             if number == 0:
                 image = frame.image if isinstance(frame.image, np.ndarray) else None
                 entry['seen'] = picture_digest(image)
+            places.passed()
             yield entry
     yield from after
 
@@ -220,6 +221,7 @@ def pose_stretch(engine: Engine, plan: Plan, task: PoseTask, places: Places) -> 
         )
         results = pipeline.numbered_people(results, None)
         for result in pipeline.merged(results, keypoints, False):
+            places.passed()
             if result.frame.index >= task.first:
                 yield pose_entry(result)
 

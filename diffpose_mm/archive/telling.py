@@ -19,6 +19,7 @@ def plan_lines(
         pieces = len(plan.edges(stretch, batch_size))
         frames, seconds = frames + plan.frames, seconds + (plan.duration or 0)
         rate = '? frames/s' if plan.fps is None else f'{plan.fps:.2f} frames/s'
+        rate += '' if plan.duration is None else f', {plan.duration:.1f} s'
         cut = '1 piece' if pieces == 1 else f'{pieces} pieces'
         if pieces > 1 and plan.from_start:
             cut += f', each decoded from the start ({plan.from_start})'

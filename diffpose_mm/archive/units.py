@@ -73,6 +73,7 @@ class Answer:
         reason: In words, unless it is done.
         found: Of 'plan' the :class:`Plan`, else counts of frames and people.
         seconds, cpu: That it took, by the clock and of the processor.
+        start_up: Seconds before, in which the worker built its engine.
     """
 
     status: str
@@ -80,6 +81,7 @@ class Answer:
     found: Any = None
     seconds: float = 0.0
     cpu: float = 0.0
+    start_up: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class Worker:
 
     def __call__(self, unit: Unit) -> Answer:
         """Do a unit; whatever goes wrong is in the answer."""
+        begun = time.perf_counter()
         if unit.kind != 'plan':
             try:
                 told = value_identity(dict(self.engine().identity))
@@ -158,7 +161,8 @@ class Worker:
             reason = _words(error)
             if not isinstance(error, (OSError, ValueError, ImportError)):
                 reason = f'{type(error).__name__}: {reason}'
-        return Answer(status, reason, found, time.perf_counter() - start, time.process_time() - cpu)
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+        return Answer(status, reason, found, seconds, cpu, start - begun)
 
     def _do(self, unit: Unit) -> Any:
         places = Places(unit.progress)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .engine import Settings
+from .forecast import VideoLeft
 from .joiner import Joiner
 from .output import Output
 from .plan import Plan
@@ -151,17 +152,29 @@ class VideoJob:
                 self._waiting.add(out)
                 self._ready.append(self._unit('pose', name, out=out, task=task))
 
-    def frames_left(self) -> dict[str, int]:
-        """Frames that are still to go through each kind of pass."""
-        lengths = [
-            b - a for a, b in zip(self.edges, [*self.edges[1:], max(self.plan.end, self.edges[-1])])
-        ]
+    def left(self) -> VideoLeft:
+        """What is left of it, without what is under way."""
+        left = VideoLeft.of_edges(self.edges, self.plan.end, self.settings.lead)
+        ready = {unit.name: unit for unit in self._ready}
         if not self.is_cut:
-            return dict(whole=self.plan.frames)
-        find = sum(n for i, n in enumerate(lengths) if i not in self._found)
-        done = sum(
-            lengths[min(i, len(lengths) - 1)]
-            for i, out in enumerate(self._posed)
-            if out not in self._waiting
-        )
-        return dict(find=find, pose=max(0, sum(lengths) - done))
+            return left if ready else VideoLeft()
+        left.found = len(self._found)
+        left.finds = [
+            frames for first, frames in zip(self.edges, left.finds) if f'find-{first:09d}' in ready
+        ]
+        poses = [(self.frames_of(unit), 0) for unit in ready.values() if unit.kind == 'pose']
+        left.posing = len(self._waiting) - len(poses)
+        tracked = self._joiner is None
+        left.poses = poses + ([] if tracked else left.poses[len(self._posed) :])
+        if tracked and not self._joined and 'finish' not in ready:
+            left.finish = 0.0
+        return left
+
+    def frames_of(self, unit: Unit) -> float:
+        """Frames that go through a unit's pass."""
+        if unit.kind == 'pose':
+            assert unit.task is not None
+            return max(0.0, float((unit.task.end or self.plan.end) - unit.task.lead))
+        if unit.kind == 'find':
+            return max(0.0, float((unit.end or self.plan.end) - unit.first))
+        return float(self.plan.frames)

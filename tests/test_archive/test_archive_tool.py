@@ -25,7 +25,7 @@ def test_a_folder_is_posed_by_workers_and_gone_on_with(videos, tmp_path, capsys)
     arguments += ['--workers', '2', '--streaming', '--batch-size', '2', '--json']
     assert archive.main([*arguments, '--dry-run']) is None
     plan = capsys.readouterr().out
-    assert '0.mp4: 30 frames, 120x90, 10.00 frames/s' in plan and '3 pieces' in plan
+    assert '0.mp4: 30 frames, 120x90, 10.00 frames/s, 3.0 s, ' in plan and '3 pieces' in plan
     assert '2 videos, 39 frames, 4 s of video' in plan and '2.mp4 failed' in plan
     assert not (tmp_path / 'out/poses').exists()
 
@@ -46,13 +46,15 @@ def test_a_folder_is_posed_by_workers_and_gone_on_with(videos, tmp_path, capsys)
         archive.main([*arguments, '--mode', 'causal'])
 
 
-def test_what_is_wrong_is_said_before_any_worker_begins(videos, tmp_path):
-    """Broken if a slip on the command line cost the start of a cluster."""
+def test_what_is_wrong_is_said_before_any_worker_begins(videos, tmp_path, monkeypatch):
+    """Broken if a slip on the command line cost the start of a cluster, or made a folder `s3:`."""
+    monkeypatch.chdir(tmp_path)
     for arguments, message in (
         (['--config', 'no_such'], 'no_such'),
         (['--batch-size', '0'], 'batch_size=0'),
+        (['--out', 's3://bucket/poses'], '--out s3://bucket/poses is an address: give a folder'),
         (['--streaming', '--use-oks-tracking', '--config', 'diffpose_real'], 'use_oks_tracking'),
     ):
         with pytest.raises(SystemExit, match=message):
             archive.main([str(videos), '--out', str(tmp_path / 'out'), *arguments])
-    assert not (tmp_path / 'out').exists()
+    assert list(tmp_path.iterdir()) == []

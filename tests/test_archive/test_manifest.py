@@ -86,6 +86,10 @@ def test_inputs_that_cannot_be_used_are_refused(folder):
         read_entries([str(folder)], ['*.webm'])
     with pytest.raises(ValueError, match='s3://bucket/x.mp4 is an address'):
         read_entries(['s3://bucket/x.mp4'])
+    with pytest.raises(ValueError, match='line 2: s3://bucket/x.mp4 is an address: mount'):
+        read_entries([manifest(folder, ('s3://bucket/x.mp4', '', '', ''))])
+    with pytest.raises(ValueError, match='line 2: gs://b/boxes.json is an address: mount'):
+        read_entries([manifest(folder, ('b.mp4', 'gs://b/boxes.json'), columns=('path', 'boxes'))])
     with pytest.raises(ValueError, match='has the column fps'):
         read_entries([manifest(folder, ('b.mp4', 3), columns=('path', 'fps'))])
     with pytest.raises(ValueError, match='both called b.mp4'):
