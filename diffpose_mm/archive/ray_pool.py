@@ -88,7 +88,7 @@ class RayPool:
         )
         self._told = source, dict(device='cuda' if gpus else 'cpu')
         self._slots = [self._begin() for _ in range(count)]
-        self._waited, self._failed_starts = 0.0, 0
+        self._waited, self._failed_starts, self._closed = 0.0, 0, False
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -156,7 +156,10 @@ class RayPool:
             )
 
     def close(self) -> None:
-        """End the workers, at once."""
+        """End the workers, at once; a second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         for slot in self._slots:
             self._ray.kill(slot.actor)
         if self._own:

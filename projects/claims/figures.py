@@ -108,11 +108,63 @@ def coverage_bars(path: Path, rows: Sequence[dict]) -> None:
     plt.close(figure)
 
 
+BOUND_GROUPS = {
+    'occluded': 'occluded',
+    'occluded, clear before and after': '... clear before\nand after',
+    'unsure': 'unsure',
+    'unsure, sure before and after': '... sure before\nand after',
+    'wrong before': 'wrong before',
+    'right before': 'right before',
+}
+BOUND_BARS = {
+    'own': ('the frame alone', 'C0'),
+    'between_estimates': ('between estimates of its neighbours', 'C1'),
+    'between_true_places': ('between true places in its neighbours', '0.8'),
+}
+
+
+def time_bars(path: Path, rows: Sequence[dict], threshold: float) -> None:
+    """Shares of right joints, by the frame alone and by its neighbours."""
+    rows = [row for row in rows if row['threshold'] == threshold][:2]
+    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 5.4), sharex=True, layout='constrained')
+    for axis, row in zip(np.atleast_1d(axes), rows):
+        at = np.arange(len(BOUND_GROUPS))
+        for i, (name, (label, colour)) in enumerate(BOUND_BARS.items()):
+            shares = [row[group][name]['percent'] for group in BOUND_GROUPS]
+            bars = axis.bar(at + 0.27 * (i - 1), shares, 0.25, color=colour, label=label)
+            axis.bar_label(bars, fmt='%.0f', fontsize=7)
+        numbers = [row[group]['own']['of'] for group in BOUND_GROUPS]
+        labels = [f'{text}\n{n} joints' for text, n in zip(BOUND_GROUPS.values(), numbers)]
+        axis.set_xticks(at, labels, fontsize=8)
+        axis.tick_params(labelbottom=True)
+        distance = f'{row["distance"]} frame{"s" if row["distance"] > 1 else ""} to either side'
+        axis.set(ylabel='right joints, %', ylim=(0, 109), title=distance)
+    handles = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    figure.legend(*handles, loc='outside upper center', ncols=3, frameon=False, fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def bound_table(rows: Sequence[dict], threshold: float) -> str:
+    """All groups of joints at each distance, in markdown."""
+    columns = ('own', 'between_estimates', 'own_or_between_estimates', 'between_true_places')
+    heads = ['frames to either side', 'joints', 'how many', *(c.replace('_', ' ') for c in columns)]
+    lines = [heads, ['---:', '---', *['---:'] * 5]]
+    for row in rows:
+        if row['threshold'] == threshold:
+            for group, found in row.items():
+                if isinstance(found, dict):
+                    shares = [found[column]['percent'] for column in columns]
+                    lines.append([row['distance'], group, found['own']['of'], *shares])
+    return '\n'.join(f'| {" | ".join(map(str, line))} |' for line in lines)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw what is given, and print it as tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--steps', type=Path)
     parser.add_argument('--calibration', type=Path)
+    parser.add_argument('--bound', type=Path, help='what time_bound.py wrote')
     parser.add_argument('--out', type=Path, required=True)
     args = parser.parse_args(argv)
     if args.steps:
@@ -124,6 +176,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows = json.loads(args.calibration.read_text())['rows']
         coverage_bars(args.out / 'calibration.png', rows)
         print(coverage_table(rows))
+    if args.bound:
+        rows = json.loads(args.bound.read_text())['rows']
+        time_bars(args.out / 'time.png', rows, 0.05)
+        print(bound_table(rows, 0.05))
 
 
 if __name__ == '__main__':

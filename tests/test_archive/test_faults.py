@@ -25,6 +25,7 @@ from diffpose_mm.archive.engine import EngineSource
 from diffpose_mm.archive.local_pool import LocalPool
 from diffpose_mm.archive.manifest import read_entries
 from diffpose_mm.archive.output import Output
+from diffpose_mm.archive.places import Passed
 
 DRIVER = PROJECT / 'digest_engine.py'
 PATIENCE = 300
@@ -133,7 +134,7 @@ def test_a_video_that_kills_its_worker_twice_is_quarantined(videos, tmp_path):
 def test_every_step_that_was_at_its_place_is_named(videos, tmp_path, monkeypatch):
     """Broken if the decoder, ahead by chance as far each time, hid the step that kills."""
     _, entries, _ = videos
-    monkeypatch.setattr(archive_run, 'read_places', lambda path: (dict(decode=9, pose=4), None))
+    monkeypatch.setattr(archive_run, 'read_places', lambda path: (dict(decode=9, pose=4), Passed()))
     pool = InlinePool(EngineSource(FACTORY, {}), lambda unit: unit.kind == 'whole')
     report = run_archive(entries[1:2], tmp_path, pool=pool)
     assert '(decode, frame 9; pose, frame 4)' in str(report.failed)
@@ -143,7 +144,8 @@ def test_workers_that_die_at_other_places_each_time_are_given_up_on(videos, tmp_
     """Broken if a video that needs more memory than there is were retried for ever."""
     _, entries, _ = videos
     places = iter(range(1000))
-    monkeypatch.setattr(archive_run, 'read_places', lambda path: (dict(pose=next(places)), None))
+    elsewhere = lambda path: (dict(pose=next(places)), Passed())  # noqa: E731
+    monkeypatch.setattr(archive_run, 'read_places', elsewhere)
     pool = InlinePool(EngineSource(FACTORY, {}), lambda unit: unit.kind == 'whole')
     report = run_archive(entries[1:2], tmp_path, pool=pool)
     assert report.deaths == archive_run.MAX_DEATHS
@@ -153,7 +155,7 @@ def test_workers_that_die_at_other_places_each_time_are_given_up_on(videos, tmp_
 def test_deaths_in_one_place_are_chance_before_they_are_many(videos, tmp_path, monkeypatch):
     """Broken if a worker killed twice by chance at one frame took its video with it."""
     _, entries, _ = videos
-    monkeypatch.setattr(archive_run, 'read_places', lambda path: (dict(pose=4), None))
+    monkeypatch.setattr(archive_run, 'read_places', lambda path: (dict(pose=4), Passed()))
     for kills, done in ((2, 1), (3, 0)):
         left = iter(range(kills))
         pool = InlinePool(
