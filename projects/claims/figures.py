@@ -126,7 +126,7 @@ BOUND_BARS = {
 def time_bars(path: Path, rows: Sequence[dict], threshold: float) -> None:
     """Shares of right joints, by the frame alone and by its neighbours."""
     rows = [row for row in rows if row['threshold'] == threshold][:2]
-    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 5.4), sharex=True, layout='constrained')
+    figure, axes = plt.subplots(len(rows), 1, figsize=(9, 5.4), layout='constrained')
     for axis, row in zip(np.atleast_1d(axes), rows):
         at = np.arange(len(BOUND_GROUPS))
         for i, (name, (label, colour)) in enumerate(BOUND_BARS.items()):
@@ -136,7 +136,6 @@ def time_bars(path: Path, rows: Sequence[dict], threshold: float) -> None:
         numbers = [row[group]['own']['of'] for group in BOUND_GROUPS]
         labels = [f'{text}\n{n} joints' for text, n in zip(BOUND_GROUPS.values(), numbers)]
         axis.set_xticks(at, labels, fontsize=8)
-        axis.tick_params(labelbottom=True)
         distance = f'{row["distance"]} frame{"s" if row["distance"] > 1 else ""} to either side'
         axis.set(ylabel='right joints, %', ylim=(0, 109), title=distance)
     handles = np.atleast_1d(axes)[0].get_legend_handles_labels()

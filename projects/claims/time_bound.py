@@ -135,6 +135,26 @@ def bound(estimates: Estimates, distance: int, threshold: float) -> dict[str, An
     }
 
 
+def persistence(estimates: Estimates, threshold: float) -> dict[str, float]:
+    """How alike the errors of two frames in a row are, of joints that are wrong in both.
+
+    Returns:
+        ``joints``, how many; ``median cosine`` of the angle between the two errors, and the
+        percentage ``along`` with a cosine of more than 0.7.
+    """
+    before = neighbours(estimates.places, -1)
+    errors = estimates.found - estimates.true
+    lengths = np.linalg.norm(errors, axis=2)
+    wrong = estimates.kinds['all'] & (lengths >= threshold * estimates.sizes[:, None])
+    both = wrong & wrong[before] & (before >= 0)[:, None]
+    cosines = ((errors * errors[before]).sum(2) / (lengths * lengths[before]))[both]
+    return {
+        'joints': int(both.sum()),
+        'median cosine': round(float(np.median(cosines)), 3),
+        'along': round(100 * float((cosines > 0.7).mean()), 1),
+    }
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print a table for each distance, and write all to a file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -163,13 +183,15 @@ def main(argv: Sequence[str] | None = None) -> None:
                 if isinstance(found, dict):
                     values = '  '.join(f'{k} {v["percent"]}' for k, v in found.items())
                     print(f'{name:34s} n {found["own"]["of"]:6d}  {values}')
+    alike = {str(t): persistence(estimates, t) for t in args.thresholds}
+    print(f'\nwrong twice in a row, by threshold: {alike}')
     args.out.mkdir(parents=True, exist_ok=True)
     made_by = dict(
         config=args.config, checkpoint=Path(args.checkpoint).name, sure=SURE,
         people=len(estimates.places), commit=commit, date=date.today().isoformat(),
     )  # fmt: skip
     with atomic_write(args.out / 'time_bound.json', 'w') as file:
-        json.dump(dict(made_by, rows=rows), file, indent=1)
+        json.dump(dict(made_by, rows=rows, persistence=alike), file, indent=1)
 
 
 if __name__ == '__main__':
