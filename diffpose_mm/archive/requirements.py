@@ -1,8 +1,8 @@
 """Libraries that only an archive needs, imported when they are."""
 
-import importlib
-import importlib.util
 from types import ModuleType
+
+from ..optional_modules import import_modules, missing_of
 
 PACKAGES = dict(pyarrow="pip install 'diffpose_mm[archive]'", ray="pip install 'diffpose_mm[ray]'")
 
@@ -12,11 +12,11 @@ def needed(*modules: str) -> list[ModuleType]:
 
     Raises:
         ModuleNotFoundError: With the command that installs what is missing.
+        ImportError: What is installed cannot be imported.
     """
-    for module in modules:
+    for module in missing_of(modules):
         root = module.partition('.')[0]
-        if importlib.util.find_spec(root) is None:
-            raise ModuleNotFoundError(
-                f'an archive needs {root}, which is not installed: {PACKAGES[root]}'
-            )
-    return [importlib.import_module(module) for module in modules]
+        raise ModuleNotFoundError(
+            f'an archive needs {root}, which is not installed: {PACKAGES[root]}'
+        )
+    return import_modules(modules, 'an archive')

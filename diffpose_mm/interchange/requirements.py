@@ -1,9 +1,9 @@
 """Libraries that a format is written with, imported when it is asked for."""
 
-import importlib
-import importlib.util
 from collections.abc import Sequence
 from types import ModuleType
+
+from ..optional_modules import import_modules, missing_of
 
 
 def check_installed(modules: Sequence[str], packages: str, what: str) -> None:
@@ -17,7 +17,7 @@ def check_installed(modules: Sequence[str], packages: str, what: str) -> None:
     Raises:
         ModuleNotFoundError: With the command that installs them.
     """
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    missing = missing_of(modules)
     if missing:
         verb = 'is' if len(missing) == 1 else 'are'
         raise ModuleNotFoundError(
@@ -27,6 +27,6 @@ def check_installed(modules: Sequence[str], packages: str, what: str) -> None:
 
 
 def needed(*modules: str, packages: str, what: str) -> list[ModuleType]:
-    """Import modules, see :func:`check_installed`."""
+    """Import modules, see :func:`check_installed` and :func:`import_modules`."""
     check_installed(modules, packages, what)
-    return [importlib.import_module(name) for name in modules]
+    return import_modules(modules, what)

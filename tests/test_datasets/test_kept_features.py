@@ -65,7 +65,7 @@ def assert_same_sample(kept, packed):
     a, b = kept['data_samples'], packed['data_samples']
     assert torch.equal(a.gt_fields.heatmaps, b.gt_fields.heatmaps)
     for name in ('gt_instances', 'gt_instance_labels'):
-        assert a.get(name).keys() == b.get(name).keys()
+        assert sorted(a.get(name).keys()) == sorted(b.get(name).keys())
         for key, value in b.get(name).items():
             assert np.array_equal(a.get(name)[key], value) and type(a.get(name)[key]) is type(value)
     # mmengine keeps the names in a set, whose order another process may change.
