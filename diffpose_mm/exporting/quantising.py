@@ -75,6 +75,7 @@ def quantise(path: Path, crops: np.ndarray | None = None) -> None:
                 str(done),
                 op_types_to_quantize=list(PRODUCTS),
                 per_channel=True,
+                reduce_range=True,
                 weight_type=QuantType.QInt8,
                 extra_options=dict(MatMulConstBOnly=True),
             )
@@ -86,6 +87,7 @@ def quantise(path: Path, crops: np.ndarray | None = None) -> None:
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(QUANTISED),
                 per_channel=True,
+                reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
