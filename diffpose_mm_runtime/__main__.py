@@ -160,6 +160,7 @@ def _identity(args: argparse.Namespace, poser: ExportedPoser) -> dict[str, Any]:
         mode=args.mode,
         streaming=args.streaming,
         **({} if args.precision == 'float32' else dict(precision=args.precision)),
+        **({} if poser.manifest['precision'] == 'float32' else dict(backbone='int8')),
         **poser.test_cfg,
         **spread_identity(poser.test_cfg['num_hypotheses'], poser.spread_calibration),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -60,6 +62,20 @@ class Placement:
     def crop(self, image: np.ndarray) -> np.ndarray:
         """The crop (h, w, 3) of an image."""
         return cv2.warpAffine(image, self.matrix(), self.size, flags=cv2.INTER_LINEAR)
+
+    def normalised(self, image: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
+        """The crop (3, h, w) of an image (h, w, 3), float32, as the networks take it.
+
+        Args:
+            image: BGR, uint8.
+            settings: A manifest's ``bgr_to_rgb``, ``mean`` and ``std``.
+        """
+        crop = self.crop(image).transpose(2, 0, 1)
+        crop = crop[::-1] if settings['bgr_to_rgb'] else crop
+        mean, std = (
+            np.array(settings[name], dtype=np.float32)[:, None, None] for name in ('mean', 'std')
+        )
+        return (crop.astype(np.float32) - mean) / std
 
     def lengths(self, values: np.ndarray, extent: np.ndarray) -> np.ndarray:
         """Lengths (..., 2) of input pixels in image pixels; ``extent`` is what the scale spans."""

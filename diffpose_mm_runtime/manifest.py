@@ -10,6 +10,8 @@ from typing import Any
 VERSION = 1
 NAME = 'manifest.json'
 NUMBER = (int, float)
+STORED = ('float32', 'int8')
+"""Precisions of the backbone's file."""
 ENDINGS = {'onnx': 'onnx', 'openvino': 'xml'}
 PARTS = ('tokens', 'prepare', 'denoise')
 SETTINGS = {'sampling_steps', 'num_hypotheses', 'flip_test', 'seed', 'aggregate'}
@@ -92,6 +94,11 @@ def _check_fields(manifest: dict[str, Any], path: Path) -> None:
     for name in (f'{part}.{ENDINGS[kind]}' for part in PARTS):
         if name not in files:
             raise ExportError(f'{path}: files has no entry {name}; {AGAIN}')
+    if manifest['precision'] not in STORED:
+        raise ExportError(
+            f'{path}: precision {manifest["precision"]!r} is not read, but {" and ".join(STORED)} '
+            f'are; {AGAIN}'
+        )
     names = manifest['keypoints']
     if not _is_list(names, str) or not names:
         raise ExportError(f'{path}: keypoints has to be a list of names; {AGAIN}')

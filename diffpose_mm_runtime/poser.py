@@ -75,9 +75,6 @@ class ExportedPoser:
         )
         fitted = manifest.get('spread_calibration')
         self.spread_calibration = None if fitted is None else _calibration(folder, fitted)
-        self._mean, self._std = (
-            np.array(manifest[name], dtype=np.float32)[:, None, None] for name in ('mean', 'std')
-        )
 
     def __call__(self, jobs: Sequence[Job]) -> list[dict[str, np.ndarray]]:
         """Pose a batch of people.
@@ -128,9 +125,7 @@ class ExportedPoser:
 
     def _input(self, frame: Frame, place: Placement) -> np.ndarray:
         """The crop (3, h, w) of a frame, normalised."""
-        crop = place.crop(np.asarray(frame.image)).transpose(2, 0, 1)
-        crop = crop[::-1] if self.manifest['bgr_to_rgb'] else crop
-        return (crop.astype(np.float32) - self._mean) / self._std
+        return place.normalised(np.asarray(frame.image), self.manifest)
 
     def prepare(self, clips: np.ndarray) -> list[np.ndarray]:
         """What every denoising call needs of clips (N, T, 3, h, w)."""

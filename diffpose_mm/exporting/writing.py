@@ -4,7 +4,7 @@ import importlib.util
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,19 @@ from diffpose_mm_runtime.manifest import ENDINGS, NAME, VERSION, file_hash
 from .parts import Parts
 
 NEEDED = dict(onnx=('onnx', 'onnxscript'), openvino=('onnx', 'onnxscript', 'openvino'))
+NEEDED_FOR_INT8 = ('onnxruntime',)
 
 
-def check_installed(kind: str) -> None:
-    """Raise unless what writes a format is installed.
+def check_installed(kind: str, precision: str = 'float32') -> None:
+    """Raise unless what writes a format in a precision is installed.
 
     Raises:
         ModuleNotFoundError: With the command that installs it.
     """
-    if any(importlib.util.find_spec(name) is None for name in NEEDED[kind]):
-        raise ModuleNotFoundError(f'--format {kind} needs: pip install {" ".join(NEEDED[kind])}')
+    needed = (*NEEDED[kind], *(NEEDED_FOR_INT8 if precision == 'int8' else ()))
+    if any(importlib.util.find_spec(name) is None for name in needed):
+        what = f'--format {kind}' + (' --precision int8' if precision == 'int8' else '')
+        raise ModuleNotFoundError(f'{what} needs: pip install {" ".join(needed)}')
 
 
 def write_export(
@@ -34,6 +37,7 @@ def write_export(
     manifest: dict[str, Any],
     check: Callable[[Path], dict],
     progress: Callable[[str], None] = lambda line: None,
+    changes: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> Path:
     """Write the parts and their manifest, check them, and only then put them in their place.
 
@@ -45,6 +49,7 @@ def write_export(
         check: Given the folder that was written; returns what goes into the manifest as
             ``verified``, or raises.
         progress: Called with a line a part.
+        changes: By the name of a part, what is done to its ONNX file before all else.
 
     Raises:
         ModuleNotFoundError: What writes the format is not installed.
@@ -61,7 +66,8 @@ def write_export(
         half.mkdir()
         for number, (name, module) in enumerate(parts.modules.items(), 1):
             progress(f'part {number} of {len(parts.modules)}: {name}')
-            export_part(module, parts.examples[name], half / f'{name}.{ENDINGS[kind]}')
+            change = (changes or {}).get(name)
+            export_part(module, parts.examples[name], half / f'{name}.{ENDINGS[kind]}', change)
         files = {path.name: file_hash(path) for path in sorted(half.iterdir())}
         manifest = dict(
             manifest, version=VERSION, format=kind, prepared=parts.prepared, files=files
@@ -77,7 +83,12 @@ def write_export(
     return folder
 
 
-def export_part(module: torch.nn.Module, example: tuple, path: Path) -> None:
+def export_part(
+    module: torch.nn.Module,
+    example: tuple,
+    path: Path,
+    change: Callable[[Path], None] | None = None,
+) -> None:
     """Write a network as one artefact: .onnx, or .xml with its .bin for OpenVINO.
 
     The first axis of every tensor is free, and the second of the first of several, which are the
@@ -87,6 +98,7 @@ def export_part(module: torch.nn.Module, example: tuple, path: Path) -> None:
         module: In evaluation.
         example: Tensors that it is called with.
         path: To write.
+        change: Done to the ONNX file, from which those of OpenVINO are made.
     """
     rows = torch.export.Dim('rows')
     shapes: tuple = ({0: rows},)
@@ -100,6 +112,8 @@ def export_part(module: torch.nn.Module, example: tuple, path: Path) -> None:
     onnx = path.with_suffix('.onnx')
     # One file: with two, one may be lost on the way.
     program.save(str(onnx), external_data=False)
+    if change is not None:
+        change(onnx)
     if path.suffix == f'.{ENDINGS["openvino"]}':
         import openvino
 

@@ -184,7 +184,7 @@ def measure_accuracy(
         metrics[path] = METRICS.build(dict(type='PoseTrackAP', ann_file=dataset.ann_file))
         metrics[path].dataset_meta = dataset.metainfo
     totals: dict[str, int] = defaultdict(int)
-    for number, steps in enumerate(_annotated_videos(dataset, offsets, mode, jitter)):
+    for number, steps in enumerate(annotated_videos(dataset, offsets, mode, jitter)):
         stream.state.reset()
         for jobs, infos in steps:
             for path, poser in posers.items():
@@ -212,7 +212,7 @@ def _shares(stream: StreamingPoser) -> dict[str, float]:
     )
 
 
-def _annotated_videos(
+def annotated_videos(
     dataset: torch.utils.data.Dataset, offsets: Sequence[int], mode: str, jitter: float
 ) -> Iterator[list[tuple[list[Job], list[dict]]]]:
     """By video, the jobs of every frame with people, and what the data set knows of them."""

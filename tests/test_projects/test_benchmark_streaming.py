@@ -181,7 +181,7 @@ def test_people_know_where_they_will_be(streaming, data_root):
     set_data_root(cfg, str(data_root))
     init_default_scope('mmpose')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    for steps in streaming._annotated_videos(dataset, (-2, 0, 2), 'offline', 0.0):
+    for steps in streaming.annotated_videos(dataset, (-2, 0, 2), 'offline', 0.0):
         boxes = {(w.frame_id, p.track_id): p.box for jobs, _ in steps for w, p in jobs}
         for jobs, infos in steps:
             for (window, person), info in zip(jobs, infos):
