@@ -56,8 +56,8 @@ def check_precision(precision: str, engine: str) -> None:
     """
     if precision == 'int8':
         raise ValueError(
-            "precision='int8' is one of export's: write the folder with export --precision int8, and "
-            'run it without --precision'
+            "precision='int8' is one of export's: write the folder with export --precision int8, "
+            'and run it without --precision'
         )
     if precision not in PRECISIONS:
         raise ValueError(f'precision={precision!r} must be one of {", ".join(PRECISIONS)}')

@@ -27,14 +27,12 @@ class PreparedScale(NamedTuple):
     """What one scale j needs of 𝔽, computed once for a sample.
 
     Attributes:
-        projected (Tensor): The 𝔽ʲ half of the map over concat(., 𝔽ʲ), (N, C_j, H_j, W_j).
-        looked_up (Tensor): 𝔽ʲ, of the same size, in training; else its products with each tap of
-            the kernel that the other half has, (N, H_j, W_j, taps, C_j), see
-            :meth:`LookupInteraction.taps`.
+        feature (Tensor): 𝔽ʲ, (N, C_j, H_j, W_j).
+        projected (Tensor): The 𝔽ʲ half of the map over concat(., 𝔽ʲ), of the same size.
     """
 
+    feature: Tensor
     projected: Tensor
-    looked_up: Tensor
 
 
 class TimeEmbedding(BaseModule):
@@ -161,39 +159,7 @@ class LookupInteraction(BaseModule):
 
     def prepare(self, feature: Tensor) -> PreparedScale:
         """Compute what depends on 𝔽ʲ alone, (N, C_j, H_j, W_j)."""
-        once = self.training or self.interaction != 'lookup'
-        return PreparedScale(self.map_feature(feature), feature if once else self.taps(feature))
-
-    def taps(self, feature: Tensor) -> Tensor:
-        """𝔽ʲ (N, C_j, H_j, W_j) times each tap of the kernel: (N, H_j, W_j, taps, C_j).
-
-        The mask has one channel, so the map over A ⊙ 𝔽ʲ is a sum over the taps q of a number and a
-        vector, A(p + q) and W_q 𝔽ʲ(p + q). The vectors are the same in all steps and hypotheses;
-        what is left to each is 1/C_j of a convolution.
-        """
-        weight = self.map_looked_up.weight
-        height, width = feature.shape[2:]
-        rows, columns = weight.shape[2:]
-        by_tap = weight.permute(2, 3, 0, 1).reshape(rows * columns * weight.shape[0], -1)
-        padded = F.pad(feature, (columns // 2,) * 2 + (rows // 2,) * 2).permute(0, 2, 3, 1)
-        products = F.linear(padded, by_tap).unflatten(3, (rows * columns, -1))
-        places = [(i, j) for i in range(rows) for j in range(columns)]
-        return torch.stack(
-            [products[:, i : i + height, j : j + width, tap] for tap, (i, j) in enumerate(places)],
-            dim=3,
-        )
-
-    def map_taps(self, mask: Tensor, taps: Tensor) -> Tensor:
-        """The map over A ⊙ 𝔽ʲ of masks (N*R, 1, H_j, W_j): (N, R, C_j, H_j, W_j)."""
-        height, width = mask.shape[2:]
-        rows, columns = self.map_looked_up.weight.shape[2:]
-        padded = F.pad(mask[:, 0], (columns // 2,) * 2 + (rows // 2,) * 2)
-        windows = torch.stack(
-            [padded[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)],
-            dim=3,
-        )
-        windows = windows.unflatten(0, (taps.shape[0], -1)).permute(0, 2, 3, 1, 4)
-        return (windows @ taps).permute(0, 3, 4, 1, 2)
+        return PreparedScale(feature, self.map_feature(feature))
 
     def mask(self, noisy: Tensor) -> Tensor:
         """Lookup mask Aʲ = sigmoid(max_c x̿ʲ): (B, C_j, H_j, W_j) -> (B, 1, H_j, W_j)."""
@@ -209,16 +175,13 @@ class LookupInteraction(BaseModule):
         Returns:
             Tensor: 𝓕ʲ before Up, (N*R, out_channels, H_j, W_j).
         """
-        batch = prepared.projected.shape[0]
-        if self.interaction == 'lookup' and not self.training:
-            joined = self.map_taps(self.mask(noisy), prepared.looked_up)
+        batch = prepared.feature.shape[0]
+        if self.interaction == 'lookup':
+            mask = self.mask(noisy).unflatten(0, (batch, -1))
+            joined = (mask * prepared.feature[:, None]).flatten(0, 1)
         else:
-            if self.interaction == 'lookup':
-                mask = self.mask(noisy).unflatten(0, (batch, -1))
-                joined = (mask * prepared.looked_up[:, None]).flatten(0, 1)
-            else:
-                joined = self.refine_noisy(self.embed_noisy(noisy))
-            joined = self.map_looked_up(joined).unflatten(0, (batch, -1))
+            joined = self.refine_noisy(self.embed_noisy(noisy))
+        joined = self.map_looked_up(joined).unflatten(0, (batch, -1))
         joined = (joined + prepared.projected[:, None]).flatten(0, 1)
         return self.project(self.refine(joined))
 
@@ -352,9 +315,9 @@ class PoseDecoder(ConditionalDecoder):
         Returns:
             Tensor: x̂0 as heatmaps, (N*R, K, 4H, 4W).
         """
-        samples = prepared[0].projected.shape[0]
-        size = tuple(prepared[-1].projected.shape[2:])
-        height, width = prepared[0].projected.shape[2:]
+        samples = prepared[0].feature.shape[0]
+        size = tuple(prepared[-1].feature.shape[2:])
+        height, width = prepared[0].feature.shape[2:]
         self.check_size((width, height), (x_t.shape[3], x_t.shape[2]))
         if x_t.shape[1] != self.num_keypoints or x_t.shape[0] % samples:
             raise ValueError(

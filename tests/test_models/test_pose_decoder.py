@@ -91,18 +91,6 @@ def test_prepared_path_equals_the_plain_formulas(interaction):
             torch.testing.assert_close(decoder(x_t, feature, t), plain, atol=1e-5, rtol=1e-5)
 
 
-def test_taps_equal_the_convolution_that_is_trained():
-    """Broken if what is learned, by a convolution, were not what is inferred with, tap by tap."""
-    decoder = small_decoder()
-    feature, t = torch.randn(2, 12, 4, 3), torch.full((6,), 500)
-    x_t = torch.randn(6, 5, 16, 12)
-    found = []
-    for training in (False, True):
-        decoder.train(training)
-        found.append(decoder.denoise(x_t, t, decoder.prepare(feature)))
-    assert torch.allclose(*found, atol=1e-6)
-
-
 def test_lookup_lets_the_noisy_heatmaps_act_through_one_channel_only():
     """Broken if x_t reached the output by another way than the mask, as in the ablation."""
     decoder = small_decoder()
