@@ -34,7 +34,7 @@ def calibration_clips(
         FileNotFoundError: There is no such video or file.
         ValueError: They cannot be read, or nobody is in them.
     """
-    find = GivenBoxes(read_boxes(boxes))
+    find = GivenBoxes(read_boxes(str(boxes)))
     offsets = tuple(settings['frame_offsets'])
 
     def people() -> Iterator[tuple[Window, np.ndarray]]:
