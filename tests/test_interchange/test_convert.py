@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from interchange_cases import clip, person, two_people, write_clip
 
+from diffpose_mm import optional_modules
 from diffpose_mm.interchange import (
     POSE_FORMATS,
     PoseTable,
     TableBuilder,
     convert,
     read_poses,
-    requirements,
     write_formats,
     write_poses_json,
 )
@@ -99,7 +99,7 @@ def test_cost_is_that_of_the_poses(tmp_path, monkeypatch, name):
 )
 def test_missing_library_names_the_command(tmp_path, monkeypatch, name, words):
     """Broken if somebody without it got a traceback, or a run was lost to it."""
-    monkeypatch.setattr(requirements.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setattr(optional_modules.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ModuleNotFoundError) as error:
         write_formats(two_people(), ['csv', name], tmp_path, 'walk')
     assert str(error.value) == f'format {name} needs {words}'

@@ -98,7 +98,8 @@ def test_bfloat16_where_the_processor_has_it(there, exported, monkeypatch):
     ('engine', 'precision', 'message'),
     [
         ('onnxruntime', 'bfloat16', "'onnxruntime' computes in float32"),
-        ('openvino', 'int8', 'must be one of float32, bfloat16'),
+        ('openvino', 'int8', 'write the folder with export --precision int8'),
+        ('openvino', 'int4', 'must be one of float32, bfloat16'),
     ],
 )
 def test_precisions_that_an_engine_has_not(engine, precision, message, exported):
