@@ -1,6 +1,5 @@
 """Parts as files of one artefact each; the folder is whole or not there."""
 
-import importlib.util
 import json
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ import torch
 
 from diffpose_mm_runtime.manifest import ENDINGS, NAME, VERSION, file_hash
 
+from ..optional_modules import missing_of
 from .parts import Parts
 
 NEEDED = dict(onnx=('onnx', 'onnxscript'), openvino=('onnx', 'onnxscript', 'openvino'))
@@ -25,7 +25,7 @@ def check_installed(kind: str, precision: str = 'float32') -> None:
         ModuleNotFoundError: With the command that installs it.
     """
     needed = (*NEEDED[kind], *(NEEDED_FOR_INT8 if precision == 'int8' else ()))
-    if any(importlib.util.find_spec(name) is None for name in needed):
+    if missing_of(needed):
         what = f'--format {kind}' + (' --precision int8' if precision == 'int8' else '')
         raise ModuleNotFoundError(f'{what} needs: pip install {" ".join(needed)}')
 

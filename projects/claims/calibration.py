@@ -10,16 +10,15 @@ within one and two lengths of keypoint_std of the truth, which should be 68 % an
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from neck_features import NeckFeatures, Setting, build, features_of, heatmaps_of
+from provenance import provenance
 
 from diffpose_mm.evaluation.spread_calibration_fit import coverage, fit_table
 from diffpose_mm.files import atomic_write
@@ -96,13 +95,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         row['calibrated'] = shares(test, ours)
         rows.append(row)
         print(json.dumps(row, indent=1), flush=True)
-    commit = subprocess.run(
-        ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    made_by = dict(
-        config=args.config, checkpoint=Path(args.checkpoint).name, commit=commit, every=args.every,
-        people={name: len(k.samples) for name, k in kept.items()}, date=date.today().isoformat(),
-    )  # fmt: skip
+    people = {name: len(k.samples) for name, k in kept.items()}
+    made_by = provenance(args, every=args.every, people=people)
     with atomic_write(args.out / 'calibration.json', 'w') as file:
         json.dump(dict(made_by, rows=rows, tables=tables), file, indent=1)
 

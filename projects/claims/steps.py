@@ -10,16 +10,15 @@ Backbone and neck run once, and what they make of the people is kept. Every fini
 import argparse
 import itertools
 import json
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from neck_features import NeckFeatures, build, features_of, heatmaps_of, score
+from provenance import provenance
 
 from diffpose_mm.files import atomic_write
 from diffpose_mm_runtime.refinement import with_peaks_of
@@ -90,13 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = args.out / 'steps.json'
     rows = json.loads(path.read_text())['rows'] if path.is_file() else []
     done = {(row['N'], row['seed']) for row in rows}
-    commit = subprocess.run(
-        ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    made_by = dict(
-        config=args.config, checkpoint=Path(args.checkpoint).name, people=len(kept.samples),
-        restart=RESTART, commit=commit, date=date.today().isoformat(),
-    )  # fmt: skip
+    made_by = provenance(args, people=len(kept.samples), restart=RESTART)
     for number, seed in itertools.product(args.hypotheses, args.seeds):
         if (number, seed) in done:
             continue

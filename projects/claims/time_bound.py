@@ -11,10 +11,8 @@ who does not know the truth, the latter what a merge of estimates has to work wi
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +20,7 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from neck_features import build
+from provenance import provenance
 
 from diffpose_mm.files import atomic_write
 
@@ -119,11 +118,8 @@ def bound(estimates: Estimates, distance: int, threshold: float) -> dict[str, An
     unsure = annotated & ~sure
     groups['unsure'] = unsure
     groups['unsure, sure before and after'] = unsure & sure[before] & sure[after]
-    wrong_before = ~own[before]
-    groups['wrong before'], groups['right before'] = (
-        annotated & wrong_before,
-        annotated & ~wrong_before,
-    )
+    groups['wrong before'] = annotated & ~own[before]
+    groups['right before'] = annotated & own[before]
     return {
         name: dict(
             own=share(own, of),
@@ -167,9 +163,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     estimates = estimate(*build(args.config, args.checkpoint, args.data_root))
-    commit = subprocess.run(
-        ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=False
-    ).stdout.strip()
     rows = []
     for threshold in args.thresholds:
         for distance in args.distances:
@@ -186,10 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     alike = {str(t): persistence(estimates, t) for t in args.thresholds}
     print(f'\nwrong twice in a row, by threshold: {alike}')
     args.out.mkdir(parents=True, exist_ok=True)
-    made_by = dict(
-        config=args.config, checkpoint=Path(args.checkpoint).name, sure=SURE,
-        people=len(estimates.places), commit=commit, date=date.today().isoformat(),
-    )  # fmt: skip
+    made_by = provenance(args, sure=SURE, people=len(estimates.places))
     with atomic_write(args.out / 'time_bound.json', 'w') as file:
         json.dump(dict(made_by, rows=rows, persistence=alike), file, indent=1)
 

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-from diffpose_mm.exporting import writing
+from diffpose_mm import optional_modules
 from diffpose_mm.tools import export
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def test_models_that_no_runtime_can_do(tmp_path):
 
 def test_what_writes_is_not_installed(tmp_path, monkeypatch):
     """Broken if the error did not name the one command."""
-    monkeypatch.setattr(writing.importlib.util, 'find_spec', lambda name: None)
+    monkeypatch.setattr(optional_modules.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(SystemExit, match='needs: pip install onnx onnxscript'):
         run(tmp_path / 'out')
 

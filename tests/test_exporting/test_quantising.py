@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from diffpose_mm import optional_modules
 from diffpose_mm.exporting import Differences, writing
 from diffpose_mm.exporting.calibration import calibration_clips
 from diffpose_mm.exporting.quantising import check_calibration, made_of_convolutions, quantise
@@ -109,9 +110,11 @@ def test_arguments_that_do_not_belong_together(more, message, tmp_path):
 
 def test_what_makes_int8_is_not_installed(tmp_path, monkeypatch):
     """Broken if the error came after minutes, from inside."""
-    found = writing.importlib.util.find_spec
+    found = optional_modules.importlib.util.find_spec
     monkeypatch.setattr(
-        writing.importlib.util, 'find_spec', lambda n: None if n == 'onnxruntime' else found(n)
+        optional_modules.importlib.util,
+        'find_spec',
+        lambda n: None if n == 'onnxruntime' else found(n),
     )
     writing.check_installed('onnx')
     with pytest.raises(ModuleNotFoundError, match='int8 needs: pip install .* onnxruntime'):
