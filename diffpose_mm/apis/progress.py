@@ -1,5 +1,6 @@
 """A bar on a terminal, lines elsewhere."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Task as ProgressTask
@@ -57,6 +60,34 @@ def frame_progress(name: str, count: int | None) -> Iterator[Callable[[], None]]
                 )
 
         yield advance
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Show that something whose length nobody knows is still going on.
+
+    Args:
+        name: What is done.
+    """
+    columns = (SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn())
+    with Progress(*columns, transient=True) as bar:
+        bar.add_task(name, total=None)
+        over = threading.Event()
+        start = time.monotonic()
+
+        def tell() -> None:
+            while not over.wait(LOG_INTERVAL):
+                print_log(f'{name}: {time.monotonic() - start:.0f} s so far', logger='current')
+
+        teller = threading.Thread(target=tell, daemon=True)
+        if not bar.console.is_terminal:
+            teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            if teller.is_alive():
+                teller.join()
 
 
 def frames_per_second(task: ProgressTask) -> float:

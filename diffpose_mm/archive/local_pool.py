@@ -17,6 +17,7 @@ from .units import Death, Unit, Worker
 
 METHOD = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
 """One process imports the libraries; workers begin as copies of it, in no time."""
+MAX_STARTS = 6
 
 
 class LocalPool:
@@ -41,6 +42,7 @@ class LocalPool:
             self._context.set_forkserver_preload(['diffpose_mm.archive.local_pool'])
         self._told = source, threads
         self._workers = [_Process(self._context, source, more, threads) for more in workers]
+        self._failed_starts = 0
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -52,17 +54,20 @@ class LocalPool:
 
     def idle(self) -> int:
         """How many workers have nothing to do."""
-        return sum(not worker.busy for worker in self._workers)
+        return sum(worker.begun and not worker.busy for worker in self._workers)
 
     def give(self, unit: Unit | None) -> None:
         """Give a unit to an idle worker; None asks it for its engine."""
-        next(worker for worker in self._workers if not worker.busy).give(unit)
+        next(w for w in self._workers if w.begun and not w.busy).give(unit)
 
     def wait(self, timeout: float) -> list[tuple[Unit | None, Any]]:
         """What has been answered: pairs of unit and :class:`Answer`, or :class:`Death` of its
         worker.
 
         Dead workers are replaced.
+
+        Raises:
+            ValueError: No worker can begin.
         """
         by_handle: dict[Any, _Process] = {}
         for worker in self._workers:
@@ -74,17 +79,33 @@ class LocalPool:
                 answer = worker.connection.recv()
             except (EOFError, OSError):
                 answer = None
+            if answer == _BEGUN:
+                worker.begun, self._failed_starts = True, 0
+                continue
             if answer is not None:
                 found.append((worker.unit, answer))
                 worker.busy = False
                 continue
             if worker.busy:
                 found.append((worker.unit, Death(worker.crashed())))
+            if not worker.begun:
+                worker.process.join(1.0)  # its own exit status is wanted
             worker.close()
+            if not worker.begun:
+                self._start_failed(worker)
             place = self._workers.index(worker)
             source, threads = self._told
             self._workers[place] = _Process(self._context, source, worker.more, threads)
         return found
+
+    def _start_failed(self, worker: '_Process') -> None:
+        self._failed_starts += 1
+        if self._failed_starts >= MAX_STARTS:
+            raise ValueError(
+                f'{MAX_STARTS} worker processes in a row ended before they had begun (exit status '
+                f'{worker.exit_status}). A script that begins an archive is read again by each of '
+                "them: all that it does has to stand under `if __name__ == '__main__':`"
+            )
 
     def close(self) -> None:
         """End the workers, at once."""
@@ -92,11 +113,16 @@ class LocalPool:
             worker.close()
 
 
+_BEGUN = 'begun'
+"""What a worker says first of all."""
+
+
 class _Process:
     def __init__(
         self, context: Any, source: EngineSource, more: Mapping[str, Any], threads: int | None
     ) -> None:
-        self.more, self.busy, self.unit = more, False, None
+        self.more, self.begun, self.busy, self.unit = more, False, False, None
+        self.exit_status: int | None = None
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
             target=_work, args=(theirs, source, dict(more), threads), daemon=True
@@ -118,6 +144,7 @@ class _Process:
     def close(self) -> None:
         self.process.kill()
         self.process.join()
+        self.exit_status = self.process.exitcode
         self.connection.close()
 
 
@@ -131,6 +158,7 @@ def _work(
     MMLogger.get_current_instance().setLevel(logging.WARNING)
     units: Any = _Inbox(connection)
     worker = Worker(source, more, threads)
+    connection.send(_BEGUN)
     while True:
         unit = units.get()
         connection.send(worker.answer_introduction() if unit is None else worker(unit))

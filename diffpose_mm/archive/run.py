@@ -185,20 +185,19 @@ class ArchiveRun:
         return self.report
 
     def _introduce(self) -> None:
-        """Build the engine in a worker, and compare what it depends on with the output."""
-        for _ in range(2):
-            while not self.pool.idle():
-                self.pool.wait(1.0)
-            self.pool.give(None)
-            answer: Any = None
-            answers: list = []
-            while not answers:
-                answers = self.pool.wait(1.0)
-            answer = answers[0][1]
-            if not isinstance(answer, Death):
-                break
-        else:
-            raise ValueError('a worker died twice while it built the model')
+        """Build the engines, and compare what they depend on with the output."""
+        # Every worker builds its own at once; the first one that has is asked.
+        answer, deaths = None, 0
+        while answer is None:
+            while self.pool.idle():
+                self.pool.give(None)
+            for _, found in self.pool.wait(1.0):
+                if not isinstance(found, Death):
+                    answer = answer or found
+                    continue
+                deaths += 1
+                if deaths > len(self.pool):
+                    raise ValueError(f'{deaths} times a worker died while it built the model')
         if answer.status != 'done':
             raise ValueError(answer.reason)
         self._settings = answer.found['settings']
@@ -217,8 +216,8 @@ class ArchiveRun:
                     break
                 self._give(unit)
             for done, answer in self.pool.wait(1.0):
-                assert done is not None
-                self._answered(done, answer)
+                if done is not None:  # else it has built its engine, later than another one
+                    self._answered(done, answer)
             self._tell(waiting, total)
 
     def _next(self, waiting: Waiting) -> Unit | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def write_formats(
     folder: str | os.PathLike,
     stem: str,
     say: Callable[[str], None] = print,
+    stage: Callable[[str], AbstractContextManager] = nullcontext,
 ) -> list[Path]:
     """Write poses in formats.
 
@@ -82,6 +84,7 @@ def write_formats(
         folder: Where to.
         stem: Name of the video, without ending.
         say: Takes what is lost or made up, before anything is written.
+        stage: Gives what is entered while a format is written, from its name.
 
     Returns:
         The files and folders written.
@@ -116,6 +119,7 @@ def write_formats(
     for name in names:
         chosen = POSE_FORMATS[name]
         paths = chosen.paths(folder, stem)
-        chosen.write(chosen.fitted(table), paths, stem)
+        with stage(f'writing {name}'):
+            chosen.write(chosen.fitted(table), paths, stem)
         written += paths
     return written

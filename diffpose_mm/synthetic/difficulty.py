@@ -11,6 +11,7 @@ class Difficulty:
         people: probabilities of 1, 2, 3 and 4 people.
         cross: probability that a further person crosses the first one's line of sight.
         occluders: mean number of moving occluders that pass a person, per second.
+        occluder_speed: slowest and fastest of the moving ones, pixels of a 240-row frame a second.
         static_occluders: mean number of standing ones.
         exposure: shortest and longest exposure time as shares of the frame interval.
         shake: largest amplitude of the hand's tremor, radians at bursts.
@@ -22,11 +23,13 @@ class Difficulty:
         back: probability that a standing person shows the back.
         noise: largest sensor noise, grey levels.
         families: probabilities of walk, run, jump, wave, squat, turn, fall.
+        fps: frames a second.
     """
 
     people: tuple[float, ...] = (0.3, 0.4, 0.2, 0.1)
     cross: float = 0.5
     occluders: float = 0.7
+    occluder_speed: tuple[float, float] = (110, 420)
     static_occluders: float = 0.25
     exposure: tuple[float, float] = (0.14, 0.38)
     shake: float = 0.02
@@ -38,6 +41,7 @@ class Difficulty:
     back: float = 0.05
     noise: float = 4.0
     families: tuple[float, ...] = (0.25, 0.18, 0.12, 0.16, 0.11, 0.13, 0.05)
+    fps: float = 15.0
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
@@ -73,6 +77,17 @@ DIFFICULTIES: dict[str, Difficulty] = {
         back=0.3,
         noise=12.0,
         families=(0.2, 0.26, 0.14, 0.1, 0.1, 0.1, 0.1),
+    ),
+    # Frame rate and motion of ordinary footage: for 64 frames and more a video.
+    'slow': Difficulty(
+        occluders=1.2,
+        occluder_speed=(50, 200),
+        static_occluders=0.5,
+        exposure=(0.15, 0.5),
+        shake=0.008,
+        pan=0.08,
+        families=(0.34, 0.04, 0.04, 0.28, 0.12, 0.16, 0.02),
+        fps=25.0,
     ),
 }
 

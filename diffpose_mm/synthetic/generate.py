@@ -22,7 +22,6 @@ from ..posetrack.evaluator_fields import with_evaluator_fields
 from ..posetrack.keypoints import PERSON_CATEGORY
 from .difficulty import difficulty_named
 from .labels import BLUR_PIXELS, BLUR_SHARE, annotate
-from .lens import FPS
 from .render import render
 from .scene import Scene
 
@@ -215,10 +214,10 @@ def synthesize(
     Args:
         out: root of the data set; new, empty, or one begun with the same arguments.
         train_videos, val_videos: how many videos; their seeds never meet.
-        frames: frames a video (15 a second).
+        frames: frames a video.
         size: (width, height) of a frame, pixels.
         seed: the same seed gives the same bytes, whatever ``workers`` is.
-        difficulty: 'easy', 'standard' or 'hard'.
+        difficulty: one of DIFFICULTIES; the frame rate is part of it.
         workers: processes.
         jpeg_quality: 1 to 100.
         progress: show a progress bar.
@@ -273,7 +272,7 @@ def synthesize(
         header,
         complete=True,
         version=_version(),
-        frames_per_second=FPS,
+        frames_per_second=difficulty_named(difficulty).fps,
         libraries=dict(numpy=np.__version__, opencv=cv2.__version__),
         blurred_when=f'smear > {BLUR_SHARE} head size and > {BLUR_PIXELS} px of a 240-row frame',
         statistics=summary,

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-FPS = 15.0
-
 
 class Lens:
     """A pinhole camera's fixed part.

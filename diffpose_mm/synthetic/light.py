@@ -3,7 +3,7 @@
 import numpy as np
 
 from .difficulty import Difficulty
-from .lens import FPS, Lens
+from .lens import Lens
 from .motion import smoothstep
 
 
@@ -22,10 +22,10 @@ class Light:
     """
 
     def __init__(self, rng: np.random.Generator, lens: Lens, frames: int, difficulty: Difficulty):
-        d, n, duration = difficulty, frames, frames / FPS
-        t = np.arange(n) / FPS
+        d, n, duration = difficulty, frames, frames / difficulty.fps
+        t = np.arange(n) / d.fps
         self.times = t
-        self.exposure = np.full(n, rng.uniform(*d.exposure)) / FPS
+        self.exposure = np.full(n, rng.uniform(*d.exposure)) / d.fps
         light = np.array([rng.normal(0, 0.7), -1.0, -abs(rng.normal(0.5, 0.5))])
         self.direction = light / np.linalg.norm(light)
         self.ambient = rng.uniform(0.5, 0.72)

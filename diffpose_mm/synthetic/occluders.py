@@ -58,7 +58,7 @@ def place_occluders(
             offset = rng.choice([-1, 1]) * rng.uniform(0.15, 0.6) / depth
         rate = 0.0
         if i < moving:
-            rate = rng.choice([-1, 1]) * rng.uniform(110, 420) * metre / depth
+            rate = rng.choice([-1, 1]) * rng.uniform(*d.occluder_speed) * metre / depth
         foot = lens.height + base * metre
         occluders.append(
             _billboard(

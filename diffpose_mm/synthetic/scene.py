@@ -11,7 +11,7 @@ from .anatomy import PARTS
 from .camera import Camera, follow
 from .casting import Person, cast_people
 from .difficulty import Difficulty
-from .lens import FPS, Lens
+from .lens import Lens
 from .light import Light
 from .occluders import Occluder, place_occluders
 from .panorama import Panorama, draw_panorama
@@ -64,7 +64,7 @@ class Scene:
             cast: gives the people, called as :func:`cast_people` is.
         """
         # The order of these lines is part of what a seed means.
-        duration = frames / FPS
+        duration = frames / difficulty.fps
         lens = Lens(rng, size)
         people = cast(rng, lens, duration, difficulty)
         camera = follow(rng, lens, people[0], duration, difficulty)

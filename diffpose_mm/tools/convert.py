@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from diffpose_mm.apis.naming import check_outputs
+from diffpose_mm.apis.progress import frame_progress, stage
 from diffpose_mm.engine.launch import one_line_errors
 from diffpose_mm.interchange import POSE_FORMATS, READERS, outputs, read_poses, write_formats
 from diffpose_mm.interchange.poses_json import entries_of, table_of
@@ -85,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
     with one_line_errors(args.traceback):
         check_outputs(map(str, outputs(names, folder, stem)), [path])
         size = None if args.image_size is None else (args.image_size[0], args.image_size[1])
-        table = read_poses(path, args.source, args.keypoints, args.fps, size)
+        with stage(f'reading {path}'):
+            table = read_poses(path, args.source, args.keypoints, args.fps, size)
         if args.smooth is not None:
             table = smoothed(table, args.smooth, path)
         if args.to_keypoints is not None:
@@ -94,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> list[str]:
         if table.is_tracked:
             people = f'{len(table.tracks)} {"person" if len(table.tracks) == 1 else "people"}'
         print(f'{path}: {len(table.frames)} frames, {len(table)} poses of {people}')
-        written = [str(p) for p in write_formats(table, names, folder, stem)]
+        written = [str(p) for p in write_formats(table, names, folder, stem, stage=stage)]
     print(f'written: {", ".join(written)}')
     return written
 
@@ -116,7 +118,9 @@ def smoothed(table: PoseTable, method: str, path: str) -> PoseTable:
         settings = RTS(noise='constant') if method == 'rts' else None
         table = replace(table, scores=np.where(table.present, 1.0, np.nan))
     try:
-        entries = smooth_predictions(entries_of(table), method, settings)
+        with frame_progress('smoothing', None) as advance:
+            raw = entries_of(table)
+            entries = smooth_predictions(raw, method, settings, advance=advance)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     done = entries[0]['run']['smoothing']

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from diffpose_mm.synthetic.lens import FPS
+from diffpose_mm.synthetic import DIFFICULTIES
 
 
 def draw(path: str, videos: list, smoothed: list) -> None:
@@ -31,7 +31,7 @@ def draw(path: str, videos: list, smoothed: list) -> None:
                 real = truth.points[:, joint]
     assert chosen is not None, 'no person is in all frames of a video'
     name, occluded, before, after = chosen
-    times = np.arange(len(before)) / FPS
+    times = np.arange(len(before)) / DIFFICULTIES['standard'].fps
     figure = Figure((8, 4.2), layout='constrained')
     FigureCanvasAgg(figure)
     for axes, coordinate, label in zip(figure.subplots(2, sharex=True), (0, 1), 'xy'):

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diffpose_mm.synthetic import synthesize
-from diffpose_mm.synthetic.lens import FPS
+from diffpose_mm.synthetic import DIFFICULTIES, synthesize
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINT = ROOT / 'projects/demo/checkpoints/diffpose_synthetic.pth'
@@ -69,7 +68,7 @@ def videos(out: Path, seed: int, count: int, frames: int) -> Iterator[tuple[list
             run = inferencer(
                 [str(root / image['file_name']) for image in shots],
                 as_clip=True,
-                fps=FPS,
+                fps=DIFFICULTIES['standard'].fps,
                 bboxes=[_boxes(found) for found in frames_of],
                 sampling_steps=STEPS,
                 num_hypotheses=HYPOTHESES,

@@ -26,6 +26,7 @@ from diffpose_mm.archive.local_pool import LocalPool
 from diffpose_mm.archive.manifest import read_entries
 from diffpose_mm.archive.output import Output
 from diffpose_mm.archive.places import Passed
+from diffpose_mm.archive.units import Death
 
 DRIVER = PROJECT / 'digest_engine.py'
 PATIENCE = 300
@@ -104,6 +105,65 @@ def test_workers_that_are_killed_at_any_moment_lose_nothing(videos, tmp_path):
     report = run_archive(entries, tmp_path, pool=pool, stretch=12)
     assert len(killed) == 4 and report.done == 3 and not report.failed
     assert_undisturbed(tmp_path, expected)
+
+
+class _Ends:
+    """Ends the process that reads it, as a script does that begins its work anew there."""
+
+    def __reduce__(self):
+        return os._exit, (7,)
+
+
+def test_workers_that_never_begin_end_the_run_and_blame_no_video(videos, tmp_path):
+    """Broken if a script without a guard of its main part had all videos quarantined."""
+    pool = LocalPool(EngineSource(FACTORY, dict(pause=_Ends())), [{}, {}], 1)
+    with pytest.raises(ValueError, match=r'6 worker processes .* \(exit status 7\).*__main__'):
+        run_archive(videos[1], tmp_path, pool=pool)
+    assert not list(Path(tmp_path).rglob('failed/*.json'))
+
+
+class _Three(InlinePool):
+    """Three workers; the first that build their model die over it."""
+
+    def __init__(self, deaths):
+        super().__init__(EngineSource(FACTORY, {}))
+        self.deaths, self.building, self.most = deaths, 0, 0
+
+    def __len__(self):
+        return 3
+
+    def idle(self):
+        return 3 - self.building - len(self._answers)
+
+    def give(self, unit):
+        if unit is not None:
+            return super().give(unit)
+        self.building += 1
+        self.most = max(self.most, self.building)
+
+    def wait(self, timeout):
+        if self.building and not self._answers:
+            self.building -= 1
+            if self.deaths:
+                self.deaths -= 1
+                return [(None, Death())]
+            super().give(None)
+        return super().wait(timeout)
+
+
+def test_all_workers_build_their_model_at_once(videos, tmp_path):
+    """Broken if the others began to build theirs only when the first one had."""
+    _, entries, expected = videos
+    pool = _Three(deaths=3)
+    assert run_archive(entries, tmp_path, pool=pool, stretch=12).done == 3
+    assert pool.most == 3
+    assert_undisturbed(tmp_path, expected)
+
+
+def test_a_model_that_kills_its_workers_ends_the_run(videos, tmp_path):
+    """Broken if workers died for ever over a model that does not fit into the memory."""
+    with pytest.raises(ValueError, match='4 times a worker died while it built the model'):
+        run_archive(videos[1], tmp_path, pool=_Three(deaths=9))
 
 
 def test_a_video_that_kills_its_worker_twice_is_quarantined(videos, tmp_path):

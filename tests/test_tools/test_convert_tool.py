@@ -117,3 +117,17 @@ def test_poses_without_scores_are_smoothed(trembling, tmp_path):
     (out,) = convert.main([str(path), '--to', 'csv', '--smooth', 'rts', '--fps', '25'])
     smooth = read_poses(out)
     assert jerk(smooth) < 0.8 * jerk(table) and np.isnan(smooth.scores).all()
+
+
+def test_convert_tells_what_it_is_at(poses, tmp_path, monkeypatch):
+    """Broken if reading, smoothing or a format were left out of what is shown."""
+    shown = []
+    real = convert.stage
+
+    def stage(name):
+        shown.append(name)
+        return real(name)
+
+    monkeypatch.setattr(convert, 'stage', stage)
+    convert.main([str(poses), '--to', 'csv', 'mot', '--out', str(tmp_path / 'out')])
+    assert shown == [f'reading {poses}', 'writing csv', 'writing mot']
