@@ -10,12 +10,14 @@ change from frame to frame. README.md beside this file holds the results.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -28,6 +30,7 @@ from walk import walking_person
 from diffpose_mm.apis import ClipPoser, DiffPoseInferencer, FrameWindows, StreamingPoser
 from diffpose_mm.apis.precision import set_precision
 from diffpose_mm.apis.windows import clip_offsets
+from diffpose_mm.exporting.quantising import quantise
 from diffpose_mm.exporting.writing import export_part
 from diffpose_mm.tools import export
 from diffpose_mm_runtime import ExportedPoser, Person, StreamingExportedPoser
@@ -47,7 +50,11 @@ ENGINES = (
     'onnxruntime:float32',
     'openvino:float32',
     'openvino:bfloat16',
+    'onnxruntime:int8',
+    'openvino:int8',
 )
+CALIBRATION_FRAMES = 64
+"""Of another walk, on which int8 learns its ranges."""
 SETTINGS = ((1, 1), (4, 1), (4, 10))
 """S and N of the frames in turn."""
 WHOLE_EVERY = 10
@@ -80,25 +87,40 @@ class SingleFrame:
             def forward(self, crops):
                 return self.head.forward(self.backbone(crops))
 
-        path = Path(folder) / f'vitpose.{"onnx" if engine == "onnxruntime" else "xml"}'
+        path = Path(folder) / f'vitpose-{precision == "int8"}'
+        path = path.with_suffix('.onnx' if engine == 'onnxruntime' else '.xml')
         if not path.exists():
             width, height = cfg.model.head.decoder.input_size
+            change = self.rounded if precision == 'int8' else None
             export_part(
-                Network(self.model).eval(), (torch.randn(2, 3, height, width),), path,
-            )  # fmt: skip
-        self.part = load_part(path, engine, 1, precision)
+                Network(self.model).eval(), (torch.randn(2, 3, height, width),), path, change
+            )
+        self.part = load_part(path, engine, 1, 'float32' if precision == 'int8' else precision)
+
+    def rounded(self, path):
+        """Make a file of it int8, with ranges of another walk."""
+        crops = [
+            self.model.data_preprocessor(self.batch(image, box), False)['inputs'].numpy()[0]
+            for image, box in walking_person(CALIBRATION_FRAMES, seed=7)
+            if box is not None
+        ]
+        quantise(path, np.stack(crops))
+
+    def batch(self, image, box):
+        """A person of an image, as the model takes it."""
+        data = dict(
+            img=image,
+            img_path='',
+            bbox=np.float32(box)[None],
+            bbox_score=np.ones(1, np.float32),
+            **self.model.dataset_meta,
+        )
+        return pseudo_collate([self.pipeline(data)])
 
     @torch.no_grad()
     def __call__(self, frame, person):
         """Keypoints of a person of a frame."""
-        data = dict(
-            img=frame.image,
-            img_path=frame.name,
-            bbox=person.box[None],
-            bbox_score=np.ones(1, np.float32),
-            **self.model.dataset_meta,
-        )
-        batch = pseudo_collate([self.pipeline(data)])
+        batch = self.batch(frame.image, person.box)
         if self.part is None:
             return self.model.test_step(batch)
         inputs = self.model.data_preprocessor(batch, False)['inputs'].numpy()
@@ -162,14 +184,15 @@ class Paths:
         else:
             kind = 'onnx' if engine == 'onnxruntime' else 'openvino'
             short = merge.replace(' ', '-')
-            out = self.folder / f'{short}-{kind}'
+            rounded = precision == 'int8'
+            out = self.folder / f'{short}-{kind}{"-int8" if rounded else ""}'
             if not out.exists():
                 config, weights = (self.folder / f'{short}.{end}' for end in ('py', 'pth'))
                 export.main([
                     str(config), '--checkpoint', str(weights), '--out', str(out),
-                    '--format', kind, '--bound', '1',
+                    '--format', kind, '--bound', '1', *(self.calibration() if rounded else ()),
                 ])  # fmt: skip
-            options = dict(precision=precision, flip_test=False)
+            options = dict(precision='float32' if rounded else precision, flip_test=False)
             stream = self.loaded(name, lambda: StreamingExportedPoser(out, engine, 1, **options))
             whole = None
             if merge == 'paper':
@@ -177,6 +200,18 @@ class Paths:
         self.calls[name] = lambda w, p: self.run(stream, w, p)
         if whole is not None and merge == 'paper':
             self.calls[f'{name}, whole window'] = lambda w, p: self.run(whole, w, p)
+
+    def calibration(self):
+        """What an export in int8 is told: a walk that is not the measured one, and its boxes."""
+        video, boxes = self.folder / 'other_walk', self.folder / 'other_walk.json'
+        if not boxes.exists():
+            video.mkdir()
+            found = []
+            for index, (image, box) in enumerate(walking_person(CALIBRATION_FRAMES, seed=7)):
+                cv2.imwrite(str(video / f'{index:04d}.png'), image)
+                found.append([] if box is None else [box.tolist()])
+            boxes.write_text(json.dumps(found))
+        return '--precision', 'int8', '--calibration', str(video), '--boxes', str(boxes)
 
     def run(self, poser, window, person):
         """One call with the settings of the frame."""

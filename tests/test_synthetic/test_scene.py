@@ -350,6 +350,31 @@ def test_people_too_hidden_to_annotate_become_ignore_regions(monkeypatch):
     assert drawn[mask[::2, ::2]].mean() > 0.9, 'the region covers the person'
 
 
+def test_slow_videos_have_their_own_clock():
+    """Broken if a difficulty's frame rate did not reach the exposures, or moved those of others."""
+    for difficulty, rate in (('slow', 25.0), ('standard', 15.0)):
+        light = scene_of(3, 6, difficulty).light
+        np.testing.assert_allclose(light.times, np.arange(6) / rate)
+        low, high = DIFFICULTIES[difficulty].exposure
+        assert low / rate <= light.exposure[0] <= high / rate
+
+
+def test_what_passes_takes_its_time_in_slow_videos():
+    """Broken if occluders of slow videos were over in a frame, as those of standard ones are."""
+    seconds = {}
+    for difficulty in ('slow', 'standard'):
+        lasting = []
+        for seed in range(30):
+            scene = scene_of(seed, 64, difficulty)
+            for occluder in scene.occluders:
+                if occluder.rate:
+                    wide = np.ptp(occluder.cells[..., 0])
+                    lasting.append(wide / occluder.depth / abs(occluder.rate))
+        seconds[difficulty] = np.median(lasting)
+    assert seconds['slow'] * 25 > 3, 'frames that a narrow joint is hidden'
+    assert seconds['standard'] * 15 < 3 < seconds['slow'] / seconds['standard'] * 2
+
+
 def test_difficulties_are_ordered():
     easy, standard, hard = (DIFFICULTIES[name] for name in ('easy', 'standard', 'hard'))
     for name in ('cross', 'occluders', 'shake', 'defocus', 'clutter', 'noise'):
