@@ -11,7 +11,6 @@ from diffpose_mm.synthetic.casting import Person as Walker
 from diffpose_mm.synthetic.casting import time_grid
 from diffpose_mm.synthetic.difficulty import Difficulty
 from diffpose_mm.synthetic.labels import annotate
-from diffpose_mm.synthetic.lens import FPS as SCENE_FPS
 from diffpose_mm.synthetic.lens import Lens
 from diffpose_mm.synthetic.motion import Motion
 from diffpose_mm.synthetic.render import render
@@ -57,8 +56,8 @@ def walk_scene(frames: int, size: tuple[int, int] = (640, 480), seed: int = 6) -
     )
     scene = Scene.draw(np.random.default_rng(seed), size, frames, calm, cast=_oval_walker)
     # The generator's 15 frames a second to those of a usual camera.
-    scene.light.times = scene.light.times * SCENE_FPS / FPS
-    scene.light.exposure = scene.light.exposure * SCENE_FPS / FPS
+    scene.light.times = scene.light.times * calm.fps / FPS
+    scene.light.exposure = scene.light.exposure * calm.fps / FPS
     return scene
 
 

@@ -4,8 +4,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from diffpose_mm.synthetic import DIFFICULTIES
-
 
 def draw(path: str, videos: list, smoothed: list) -> None:
     """Draw the occluded joint, of a person in all frames, that smoothing brought nearest.
@@ -29,9 +27,9 @@ def draw(path: str, videos: list, smoothed: list) -> None:
                 names = raw[0]['meta']['keypoints']
                 chosen = names[joint], truth.occluded[:, joint], before[:, joint], after[:, joint]
                 real = truth.points[:, joint]
+                times = np.array([entry['time'] for entry in raw])
     assert chosen is not None, 'no person is in all frames of a video'
     name, occluded, before, after = chosen
-    times = np.arange(len(before)) / DIFFICULTIES['standard'].fps
     figure = Figure((8, 4.2), layout='constrained')
     FigureCanvasAgg(figure)
     for axes, coordinate, label in zip(figure.subplots(2, sharex=True), (0, 1), 'xy'):

@@ -35,7 +35,9 @@ class Truth:
     size: np.ndarray
 
 
-def videos(out: Path, seed: int, count: int, frames: int) -> Iterator[tuple[list, dict]]:
+def videos(
+    out: Path, seed: int, count: int, frames: int, difficulty: str = 'standard'
+) -> Iterator[tuple[list, dict]]:
     """Predictions (as ``infer`` writes them) and the people in truth of each video of a seed.
 
     Args:
@@ -43,6 +45,7 @@ def videos(out: Path, seed: int, count: int, frames: int) -> Iterator[tuple[list
         seed: Of the videos and of the model's noise.
         count: Number of videos.
         frames: Of each.
+        difficulty: Of each.
 
     Yields:
         The frames of the predictions, and track id -> :class:`Truth`.
@@ -50,7 +53,9 @@ def videos(out: Path, seed: int, count: int, frames: int) -> Iterator[tuple[list
     root = out / f'seed{seed}'
     annotations = root / 'annotations/posetrack18_val.json'
     if not annotations.exists():
-        synthesize(str(root), 1, count, frames, seed=seed, workers=1, progress=True)
+        synthesize(
+            str(root), 1, count, frames, seed=seed, difficulty=difficulty, workers=1, progress=True
+        )
     content = json.loads(annotations.read_text())
     people = defaultdict(list)
     for annotation in content['annotations']:
@@ -68,7 +73,7 @@ def videos(out: Path, seed: int, count: int, frames: int) -> Iterator[tuple[list
             run = inferencer(
                 [str(root / image['file_name']) for image in shots],
                 as_clip=True,
-                fps=DIFFICULTIES['standard'].fps,
+                fps=DIFFICULTIES[difficulty].fps,
                 bboxes=[_boxes(found) for found in frames_of],
                 sampling_steps=STEPS,
                 num_hypotheses=HYPOTHESES,

@@ -21,6 +21,7 @@ from pictures_over_time import draw
 from scoring import score
 
 from diffpose_mm.smoothing import RTS, OneEuro, smooth_predictions
+from diffpose_mm.synthetic import DIFFICULTIES
 
 TUNED_ON = dict(seed_0=6, seed_4=7)
 """Videos that settings were chosen on; they are not reported."""
@@ -68,20 +69,28 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=Path('work_dirs/smoothing'))
     parser.add_argument('--seeds', type=int, nargs='+', default=[1, 2, 3])
     parser.add_argument('--count', type=int, default=COUNT, help='videos a seed')
+    parser.add_argument('--frames', type=int, default=FRAMES, help='of each video')
+    parser.add_argument('--difficulty', choices=list(DIFFICULTIES), default='standard')
     parser.add_argument('--real', metavar='SHARED', help='folder with real/videos')
     parser.add_argument('--labels', help='with --real: OUT/labels of projects/real/compare.py')
     parser.add_argument('--cameras', type=int, default=4, help='with --real: the first so many')
     parser.add_argument('--figure', help='write the figure of docs/smoothing.md here')
     args = parser.parse_args()
     sets: dict[str, list] = {
-        f'seed {seed}': list(posing.videos(args.out, seed, args.count, FRAMES))
+        f'seed {seed}': list(
+            posing.videos(args.out, seed, args.count, args.frames, args.difficulty)
+        )
         for seed in args.seeds
     }
     if args.real:
         folder = Path(args.real, 'real', 'videos')
         sets['real'] = real.videos(folder, args.labels, args.out, args.cameras)
     result: dict = dict(
-        date=datetime.date.today().isoformat(), commit=commit(), tuned_on=TUNED_ON, figures={}
+        date=datetime.date.today().isoformat(),
+        commit=commit(),
+        difficulty=args.difficulty,
+        tuned_on=TUNED_ON,
+        figures={},
     )
     for name, videos in sets.items():
         result['figures'][name] = {way: score(smoothed(videos, way)) for way in WAYS}
