@@ -56,6 +56,18 @@ def test_the_folder_is_one_partitioned_table(archive):
     assert set(one.camera) == {'left'} and 0 < len(one) < len(whole)
 
 
+def test_pandas_polars_and_duckdb_read_the_same_rows(archive):
+    """Broken if the data set were only read by the library that wrote it."""
+    import readers
+
+    out, entries = archive
+    people = 0
+    for entry in entries:
+        frames = json.loads((out / f'json/{entry.key}.json').read_text())
+        people += sum(len(frame['instances']) for frame in frames)
+    assert readers.main([str(out / 'poses')]) == people > 0
+
+
 def test_a_file_that_was_changed_is_posed_again(archive, tmp_path):
     """Broken if a name alone decided that a video is done."""
     write_mp4(tmp_path / 'a.mp4', pictures(9))
