@@ -1,6 +1,5 @@
 """projects/benchmark/streaming.py: its walk is a walk, and its tables say what was done."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -14,21 +13,10 @@ from diffpose_mm.engine.launch import set_data_root
 from diffpose_mm.synthetic import synthesize
 from diffpose_mm.tools import test as test_tool
 
-BENCHMARK = Path(__file__).resolve().parents[2] / 'projects/benchmark'
-
 
 @pytest.fixture(scope='module')
-def streaming():
-    sys.path.insert(0, str(BENCHMARK))
-    try:
-        spec = importlib.util.spec_from_file_location(
-            'benchmark_streaming', BENCHMARK / 'streaming.py'
-        )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    finally:
-        sys.path.remove(str(BENCHMARK))
+def streaming(benchmark_script):
+    return benchmark_script('streaming')
 
 
 @pytest.fixture(scope='module')

@@ -1,8 +1,5 @@
 """projects/benchmark/precision_ap.py: distances and AP of its rows, and what they are told by."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,21 +11,10 @@ from diffpose_mm.engine.launch import set_data_root
 from diffpose_mm.synthetic import synthesize
 from diffpose_mm.tools import test as test_tool
 
-BENCHMARK = Path(__file__).resolve().parents[2] / 'projects/benchmark'
-
 
 @pytest.fixture(scope='module')
-def study():
-    sys.path.insert(0, str(BENCHMARK))
-    try:
-        spec = importlib.util.spec_from_file_location(
-            'benchmark_precision_ap', BENCHMARK / 'precision_ap.py'
-        )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    finally:
-        sys.path.remove(str(BENCHMARK))
+def study(benchmark_script):
+    return benchmark_script('precision_ap')
 
 
 @pytest.fixture(scope='module')
