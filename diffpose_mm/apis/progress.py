@@ -70,24 +70,26 @@ def stage(name: str) -> Iterator[None]:
         name: What is done.
     """
     columns = (SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn())
-    with Progress(*columns, transient=True) as bar:
-        bar.add_task(name, total=None)
-        over = threading.Event()
-        start = time.monotonic()
-
-        def tell() -> None:
-            while not over.wait(LOG_INTERVAL):
-                print_log(f'{name}: {time.monotonic() - start:.0f} s so far', logger='current')
-
-        teller = threading.Thread(target=tell, daemon=True)
-        if not bar.console.is_terminal:
-            teller.start()
-        try:
+    bar = Progress(*columns, transient=True)
+    if bar.console.is_terminal:
+        with bar:
+            bar.add_task(name, total=None)
             yield
-        finally:
-            over.set()
-            if teller.is_alive():
-                teller.join()
+        return
+    over = threading.Event()
+    start = time.monotonic()
+
+    def tell() -> None:
+        while not over.wait(LOG_INTERVAL):
+            print_log(f'{name}: {time.monotonic() - start:.0f} s so far', logger='current')
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
 
 
 def frames_per_second(task: ProgressTask) -> float:

@@ -18,6 +18,9 @@ from .units import Death, Unit, Worker
 METHOD = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
 """One process imports the libraries; workers begin as copies of it, in no time."""
 MAX_STARTS = 6
+"""Workers in a row that may end before they have begun."""
+_BEGUN = 'begun'
+"""What a worker says first of all."""
 
 
 class LocalPool:
@@ -89,10 +92,8 @@ class LocalPool:
             if worker.busy:
                 found.append((worker.unit, Death(worker.crashed())))
             if not worker.begun:
-                worker.process.join(1.0)  # its own exit status is wanted
-            worker.close()
-            if not worker.begun:
                 self._start_failed(worker)
+            worker.close()
             place = self._workers.index(worker)
             source, threads = self._told
             self._workers[place] = _Process(self._context, source, worker.more, threads)
@@ -100,11 +101,12 @@ class LocalPool:
 
     def _start_failed(self, worker: '_Process') -> None:
         self._failed_starts += 1
+        worker.process.join(1.0)
         if self._failed_starts >= MAX_STARTS:
             raise ValueError(
-                f'{MAX_STARTS} worker processes in a row ended before they had begun (exit status '
-                f'{worker.exit_status}). A script that begins an archive is read again by each of '
-                "them: all that it does has to stand under `if __name__ == '__main__':`"
+                f'{MAX_STARTS} worker processes in a row ended before they had begun (exit '
+                f'status {worker.process.exitcode}). A script that begins an archive is read again '
+                "by each of them: all that it does has to stand under `if __name__ == '__main__':`"
             )
 
     def close(self) -> None:
@@ -113,16 +115,11 @@ class LocalPool:
             worker.close()
 
 
-_BEGUN = 'begun'
-"""What a worker says first of all."""
-
-
 class _Process:
     def __init__(
         self, context: Any, source: EngineSource, more: Mapping[str, Any], threads: int | None
     ) -> None:
         self.more, self.begun, self.busy, self.unit = more, False, False, None
-        self.exit_status: int | None = None
         self.connection, theirs = context.Pipe()
         self.process = context.Process(
             target=_work, args=(theirs, source, dict(more), threads), daemon=True
@@ -144,7 +141,6 @@ class _Process:
     def close(self) -> None:
         self.process.kill()
         self.process.join()
-        self.exit_status = self.process.exitcode
         self.connection.close()
 
 

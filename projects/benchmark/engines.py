@@ -10,6 +10,7 @@ change from frame to frame. README.md beside this file holds the results.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import tempfile
@@ -61,6 +62,12 @@ WHOLE_EVERY = 10
 REFERENCE = 'ViTPose, torch:float32'
 
 
+@functools.cache
+def other_walk():
+    """Images and boxes of the walk that int8 learns its ranges on."""
+    return list(walking_person(CALIBRATION_FRAMES, seed=7))
+
+
 def resident():
     """MiB of memory that this process holds."""
     pages = int(Path('/proc/self/statm').read_text().split()[1])
@@ -87,21 +94,22 @@ class SingleFrame:
             def forward(self, crops):
                 return self.head.forward(self.backbone(crops))
 
-        path = Path(folder) / f'vitpose-{precision == "int8"}'
-        path = path.with_suffix('.onnx' if engine == 'onnxruntime' else '.xml')
+        rounded = precision == 'int8'
+        ending = 'onnx' if engine == 'onnxruntime' else 'xml'
+        path = Path(folder) / f'vitpose{"-int8" if rounded else ""}.{ending}'
         if not path.exists():
             width, height = cfg.model.head.decoder.input_size
-            change = self.rounded if precision == 'int8' else None
+            change = self.round if rounded else None
             export_part(
                 Network(self.model).eval(), (torch.randn(2, 3, height, width),), path, change
             )
-        self.part = load_part(path, engine, 1, 'float32' if precision == 'int8' else precision)
+        self.part = load_part(path, engine, 1, 'float32' if rounded else precision)
 
-    def rounded(self, path):
+    def round(self, path):
         """Make a file of it int8, with ranges of another walk."""
         crops = [
             self.model.data_preprocessor(self.batch(image, box), False)['inputs'].numpy()[0]
-            for image, box in walking_person(CALIBRATION_FRAMES, seed=7)
+            for image, box in other_walk()
             if box is not None
         ]
         quantise(path, np.stack(crops))
@@ -207,7 +215,7 @@ class Paths:
         if not boxes.exists():
             video.mkdir()
             found = []
-            for index, (image, box) in enumerate(walking_person(CALIBRATION_FRAMES, seed=7)):
+            for index, (image, box) in enumerate(other_walk()):
                 cv2.imwrite(str(video / f'{index:04d}.png'), image)
                 found.append([] if box is None else [box.tolist()])
             boxes.write_text(json.dumps(found))

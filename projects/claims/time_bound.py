@@ -25,7 +25,6 @@ from provenance import provenance
 
 from diffpose_mm.files import atomic_write
 from diffpose_mm.smoothing import smooth_predictions
-from diffpose_mm.synthetic import DIFFICULTIES
 
 SURE = 0.6
 """Score of a joint from which on the model counts as sure here."""
@@ -92,6 +91,11 @@ def share(right: np.ndarray, of: np.ndarray) -> dict[str, float | int]:
     return dict(percent=percent, of=int(of.sum()))
 
 
+def is_right(estimates: Estimates, places: np.ndarray, threshold: float) -> np.ndarray:
+    """(M, K), which of these places (M, K, 2) are within so many sizes of the annotated ones."""
+    return np.linalg.norm(places - estimates.true, axis=2) < threshold * estimates.sizes[:, None]
+
+
 def bound(estimates: Estimates, distance: int, threshold: float) -> dict[str, Any]:
     """The figures of one distance.
 
@@ -102,16 +106,14 @@ def bound(estimates: Estimates, distance: int, threshold: float) -> dict[str, An
     """
     before, after = (neighbours(estimates.places, sign * distance) for sign in (-1, 1))
     both = ((before >= 0) & (after >= 0))[:, None]
-    limit = threshold * estimates.sizes[:, None]
-
-    def is_right(places: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(places - estimates.true, axis=2) < limit
 
     def between(places: np.ndarray) -> np.ndarray:
         return (places[before] + places[after]) / 2
 
-    own = is_right(estimates.found)
-    by_truth, by_model = is_right(between(estimates.true)), is_right(between(estimates.found))
+    own, by_truth, by_model = (
+        is_right(estimates, places, threshold)
+        for places in (estimates.found, between(estimates.true), between(estimates.found))
+    )
     seen, clear = estimates.kinds['all'], estimates.kinds['clear']
     annotated = both & seen & seen[before] & seen[after]
     sure = estimates.scores >= SURE
@@ -186,21 +188,16 @@ def _person(estimates: Estimates, row: int) -> dict[str, Any]:
 
 def compared(estimates: Estimates, places: np.ndarray, threshold: float) -> dict[str, Any]:
     """Percent of joints of each kind that are right, as they are and as smoothed."""
-    limit = threshold * estimates.sizes[:, None]
-    right = [
-        np.linalg.norm(found - estimates.true, axis=2) < limit
-        for found in (estimates.found, places)
-    ]
+    own, steady = (is_right(estimates, p, threshold) for p in (estimates.found, places))
     return {
-        kind: dict(own=share(right[0], of), smoothed=share(right[1], of))
+        kind: dict(own=share(own, of), smoothed=share(steady, of))
         for kind, of in estimates.kinds.items()
     }
 
 
 def rate_of(data_root: str) -> float:
     """Frames a second of a synthetic data set."""
-    manifest = json.loads(Path(data_root, 'synthetic.json').read_text())
-    return DIFFICULTIES[manifest['arguments']['difficulty']].fps
+    return json.loads(Path(data_root, 'synthetic.json').read_text())['frames_per_second']
 
 
 def main(argv: Sequence[str] | None = None) -> None:

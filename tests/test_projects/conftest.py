@@ -1,7 +1,5 @@
 """What the tests of the projects share: a config of the package with everything narrow."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -40,22 +38,3 @@ def small_config():
         type='PoseDecoder', channels=(32, 16, 8), out_channels=8, time_dims=16
     )
     return cfg
-
-
-@pytest.fixture(scope='session')
-def benchmark_script():
-    """Loads a script of projects/benchmark by its name, with those beside it in reach."""
-    folder = ROOT / 'projects/benchmark'
-
-    def load(name):
-        sys.path.insert(0, str(folder))
-        try:
-            path = folder / f'{name}.py'
-            spec = importlib.util.spec_from_file_location(f'benchmark_{name}', path)
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
-        finally:
-            sys.path.remove(str(folder))
-
-    return load

@@ -1,34 +1,18 @@
 """projects/benchmark: what its tables say must be what the model has and does."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from benchmark_scripts import load_script
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS, HYPOTHESES = [1, 2], [1, 3]
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location(
-        'benchmark_cost', ROOT / 'projects/benchmark/cost.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    # As when it is run, the modules beside it are found.
-    sys.path.insert(0, str(ROOT / 'projects/benchmark'))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(ROOT / 'projects/benchmark'))
-    return module
-
-
-cost = load_script()
+cost = load_script('cost')
 
 
 @pytest.fixture(scope='module')

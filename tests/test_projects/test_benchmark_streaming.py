@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmark_scripts import load_script
 from mmengine.config import Config
 
 from diffpose_mm.engine.launch import set_data_root
@@ -15,8 +16,8 @@ from diffpose_mm.tools import test as test_tool
 
 
 @pytest.fixture(scope='module')
-def streaming(benchmark_script):
-    return benchmark_script('streaming')
+def streaming():
+    return load_script('streaming')
 
 
 @pytest.fixture(scope='module')
